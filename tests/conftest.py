@@ -1,0 +1,25 @@
+"""What all tests share: which event loop an asynchronous test runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from virtual_loop import VirtualLoop
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Function
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests that ask for `virtual_time` run on a loop whose clock jumps, all others on the normal one."""
+    if "virtual_time" in item.fixturenames:
+        return {"virtual": VirtualLoop}
+    return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+def virtual_time() -> Callable[[], float]:
+    """Makes time virtual for this test, and tells it: `virtual_time()` is the running loop's clock."""
+    return lambda: asyncio.get_running_loop().time()

@@ -71,7 +71,7 @@ def test_waiting_for_nothing_is_an_error_that_names_the_task() -> None:
 
 def test_endless_timers_are_an_error() -> None:
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 (endless timers are what this test is about)
             await asyncio.sleep(60)
 
     with pytest.raises(Stalled, match="still waiting after 3600"):

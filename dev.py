@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     """Run one chore; return its exit code."""
     if sys.version_info < FLOOR:
         found = ".".join(map(str, sys.version_info[:3]))
-        print(f"Gradatim needs Python {FLOOR[0]}.{FLOOR[1]} or newer; this is {found} ({sys.executable}).", file=sys.stderr)
+        print(f"Gradatim needs Python 3.11 or newer; this is {found} ({sys.executable}).", file=sys.stderr)
         return 2
     match argv:
         case ["play", *rest]:

@@ -44,6 +44,14 @@ async def test_a_timeout_fires_at_its_moment(virtual_time: Callable[[], float]) 
 
 
 @pytest.mark.asyncio
+async def test_nobody_is_woken_early(virtual_time: Callable[[], float]) -> None:
+    for number in range(1, 300):
+        until = virtual_time() + 1 / number
+        await asyncio.sleep(1 / number)
+        assert virtual_time() >= until
+
+
+@pytest.mark.asyncio
 async def test_the_clock_stands_still_while_a_thread_works(virtual_time: Callable[[], float]) -> None:
     async with asyncio.timeout(1):
         assert await asyncio.to_thread(lambda: time.sleep(0.02) or "done") == "done"

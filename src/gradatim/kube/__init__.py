@@ -1,0 +1,1 @@
+"""Talks to the API server: the only package that does."""

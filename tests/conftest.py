@@ -9,6 +9,8 @@ import pytest
 
 from virtual_loop import VirtualLoop
 
+pytest_plugins = ("cluster.fixtures",)
+
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Function

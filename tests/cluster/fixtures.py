@@ -1,0 +1,106 @@
+"""Fixtures around the real control plane, for every folder of tests.
+
+One control plane serves a whole session; each test has a namespace of its own. Tests that use it carry the marker
+`cluster`, and with `--dist loadgroup` all of them go to one worker of pytest-xdist, so that only one is started. A
+machine that has none and cannot build one reports them as not run; with GRADATIM_REQUIRE_CLUSTER=1 they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from cluster.client import Client
+    from cluster.control_plane import ControlPlane
+    from cluster.nodes import Nodes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that needs the control plane, directly or through another fixture."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not run."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.getreports("skipped"):
+        text = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if "NOT RUN: " in text:
+            reason = text.partition("NOT RUN: ")[2]
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        terminalreporter.section("NOT RUN", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{count} tests were not run: {reason}", red=True)
+
+
+def not_run(reason: str) -> NoReturn:
+    """This test cannot run on this machine: say so loudly, or fail where it is required."""
+    if os.environ.get("GRADATIM_REQUIRE_CLUSTER") == "1":
+        pytest.fail(f"required here (GRADATIM_REQUIRE_CLUSTER=1), but {reason}", pytrace=False)
+    pytest.skip(f"NOT RUN: {reason}")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The control plane of this session and its pretended nodes."""
+
+    plane: ControlPlane
+    nodes: Nodes
+
+
+@pytest.fixture(scope="session")
+def control_plane_programs(pytestconfig: pytest.Config) -> Path:
+    """The folder with etcd, kube-apiserver and kube-controller-manager, built on first use."""
+    from cluster import binaries
+
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    try:
+        with capture.global_and_fixture_disabled():
+            return binaries.find()
+    except binaries.NotAtHand as error:
+        not_run(str(error))
+
+
+@pytest.fixture(scope="session")
+def cluster(control_plane_programs: Path) -> Iterator[Cluster]:
+    """A real control plane with three pretended nodes, started once."""
+    from cluster.control_plane import ControlPlane
+    from cluster.nodes import NodesThread
+
+    with ControlPlane.start(control_plane_programs) as plane:
+        thread = NodesThread(plane.admin)
+        try:
+            yield Cluster(plane, thread.nodes)
+        finally:
+            thread.stop()
+
+
+@pytest_asyncio.fixture
+async def admin(cluster: Cluster) -> AsyncIterator[Client]:
+    """The administrator's connection to the real API server."""
+    from cluster.client import Client
+
+    async with Client(cluster.plane.admin) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def namespace(admin: Client) -> AsyncIterator[str]:
+    """A namespace of this test's own, in which pods can be created at once."""
+    from cluster.client import NAMESPACE
+    from cluster.namespaces import make_namespace
+
+    name = await make_namespace(admin, f"t-{secrets.token_hex(4)}")
+    yield name
+    await admin.delete(NAMESPACE, "", name)

@@ -1,0 +1,175 @@
+"""Judging one tick: rollout hooks, then metrics in list order, templates last; the first that does not pass ends it.
+
+Four answers are told apart. A value within its range passes; a value outside *fails*; *no data* halts and counts,
+since a release that nobody uses cannot be vouched for; a source that *cannot be asked* halts without counting, because
+it says nothing about the release, until the progress deadline of the Canary is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from gradatim.api.canary import Metric
+from gradatim.api.durations import format_duration
+from gradatim.api.status import CheckResult, Phase
+from gradatim.core import conditions, gates, names, news
+from gradatim.core.measurement import NoValues, QueryFailed, Value
+from gradatim.core.news import Event
+from gradatim.core.timing import interval
+from gradatim.core.verdict import Known, Measure
+
+FAILED, PASSED, NO_DATA, UNKNOWN = "failed", "passed", "no data", "cannot measure"
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """Every check of the tick passed."""
+
+    results: tuple[CheckResult, ...] = ()
+    news: tuple[Event, ...] = ()
+
+
+class Halted(msgspec.Struct, frozen=True):
+    """A check did not pass. `counts` is False when nothing was learned, `fatal` when that has lasted too long."""
+
+    news: tuple[Event, ...]
+    why: str
+    results: tuple[CheckResult, ...] = ()
+    counts: bool = True
+    fatal: bool = False
+
+
+Judgement: TypeAlias = Passed | Halted
+
+
+def analyse(known: Known) -> Judgement:
+    """All checks of one tick."""
+    verdict = gates.all_pass(known, "rollout", Phase.PROGRESSING)
+    if verdict.failed is not None:
+        failure = news.external_check_failed(known.canary, verdict.failed.name, verdict.error)
+        return Halted((failure,), why=failure.text)
+    results: tuple[CheckResult, ...] = ()
+    for question, metric in _questions(known):
+        measured = known.get(question)
+        complaint = _complaint(known, metric, measured, template=question.template)
+        result = _result(known, metric, measured, complaint)
+        results = (*results, result)
+        if complaint is not None:
+            return _halted(known, complaint, result.verdict, results)
+    return Passed(results)
+
+
+def _questions(known: Known) -> Iterator[tuple[Measure, Metric]]:
+    """What is measured, in Flagger's order: built-in checks and inline queries first, then templates."""
+    metrics = known.canary.spec.analysis.metrics
+    for index, metric in enumerate(metrics):
+        if metric.built_in or metric.query:
+            yield Measure(index), metric
+    for index, metric in enumerate(metrics):
+        if metric.template_ref is not None or not (metric.built_in or metric.query):
+            yield Measure(index, template=True), metric
+
+
+def _halted(known: Known, complaint: str, verdict: str, results: tuple[CheckResult, ...]) -> Halted:
+    event = news.warning(complaint, once=complaint, every=interval(known))
+    if verdict != UNKNOWN:
+        return Halted((news.warning(complaint),), why=complaint, results=results)
+    return Halted((event,), why=complaint, results=results, counts=False, fatal=_unmeasured_too_long(known, results))
+
+
+def _unmeasured_too_long(known: Known, results: tuple[CheckResult, ...]) -> bool:
+    """Whether this check has had no measurement for the whole progress deadline.
+
+    The time of a result that could not be measured is that of the first failure in a row, see `_result`.
+    """
+    since = conditions.seconds(results[-1].time)
+    return since is not None and known.now - since >= known.canary.spec.progress_deadline
+
+
+def _complaint(known: Known, metric: Metric, measured: Value | NoValues | QueryFailed, *, template: bool) -> str | None:
+    """The event text of a check that does not pass; None when it passes."""
+    match measured:
+        case QueryFailed(message):
+            return message
+        case NoValues(message):
+            return _no_values(known, metric, message, template=template)
+        case Value(value):
+            return None if _within(metric, value) else _outside(known, metric, value, template=template)
+
+
+def _no_values(known: Known, metric: Metric, message: str, *, template: bool) -> str:
+    canary = known.canary
+    if template:
+        return f"Halt advancement no values found for custom metric: {metric.name}: {message}"
+    if not metric.built_in:
+        return f"Halt advancement no values found for metric: {metric.name}"
+    flavour = names.provider(canary, known.settings.mesh_provider)
+    text = (
+        f"Halt advancement no values found for {flavour} metric {metric.name} "
+        f"probably {canary.target}.{canary.namespace} is not receiving traffic"
+    )
+    return f"{text}: running query failed: {message}" if metric.name == "request-success-rate" else text
+
+
+def limits(metric: Metric) -> tuple[float | None, float | None]:
+    """The inclusive range of a metric: `thresholdRange`, else the single deprecated bound."""
+    if metric.threshold_range is not None:
+        return metric.threshold_range.min, metric.threshold_range.max
+    if metric.name == "request-success-rate":
+        return metric.threshold, None
+    return None, metric.threshold
+
+
+def _within(metric: Metric, value: float) -> bool:
+    low, high = limits(metric)
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _outside(known: Known, metric: Metric, value: float, *, template: bool) -> str:
+    low, high = limits(metric)
+    below = low is not None and value < low
+    bound = low if below else high
+    sign = "<" if below else ">"
+    head = f"Halt {known.canary.name}.{known.canary.namespace} advancement"
+    if template or not metric.built_in:
+        return f"{head} {metric.name} {value:.2f} {sign} {shortest(bound or 0)}"
+    if metric.name == "request-success-rate":
+        return f"{head} success rate {value:.2f}% {sign} {shortest(bound or 0)}%"
+    return f"{head} request duration {_milliseconds(value)} {sign} {_milliseconds(bound or 0)}"
+
+
+def shortest(number: float) -> str:
+    """A bound in its shortest decimal form: `99`, `99.5`."""
+    return str(int(number)) if number == int(number) else repr(number)
+
+
+def _milliseconds(value: float) -> str:
+    """A duration in milliseconds as Go prints it; whole milliseconds above one, as Flagger prints them."""
+    return format_duration((int(value) if value >= 1 else value) / 1000)
+
+
+def _result(
+    known: Known, metric: Metric, measured: Value | NoValues | QueryFailed, complaint: str | None
+) -> CheckResult:
+    low, high = limits(metric)
+    limit = " and ".join(
+        text
+        for text in (
+            None if low is None else f"at least {shortest(low)}",
+            None if high is None else f"at most {shortest(high)}",
+        )
+        if text
+    )
+    now = conditions.timestamp(known.now)
+    match measured:
+        case Value(value):
+            verdict = FAILED if complaint else PASSED
+            return CheckResult(name=metric.name, verdict=verdict, value=f"{value:.2f}", limit=limit, time=now)
+        case NoValues():
+            return CheckResult(name=metric.name, verdict=NO_DATA, limit=limit, time=now)
+        case QueryFailed():
+            before = next((old for old in known.status.checks if old.name == metric.name), None)
+            since = before.time if before is not None and before.verdict == UNKNOWN else now
+            return CheckResult(name=metric.name, verdict=UNKNOWN, limit=limit, time=since)

@@ -1,0 +1,97 @@
+"""From phase to conditions: `Promoted` as Flagger writes it, and the ones that generic tooling (kstatus) reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from gradatim.api.status import Condition, Phase
+
+_PROMOTED = {
+    Phase.INITIALIZED: ("True", "{kind} initialization completed."),
+    Phase.WAITING: ("Unknown", "Waiting for approval."),
+    Phase.PROGRESSING: ("Unknown", "New revision detected, progressing canary analysis."),
+    Phase.WAITING_PROMOTION: ("Unknown", "Waiting for approval."),
+    Phase.PROMOTING: ("Unknown", "Canary analysis completed, starting primary rolling update."),
+    Phase.FINALISING: ("Unknown", "Canary analysis completed, routing all traffic to primary."),
+    Phase.SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
+    Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
+    Phase.TERMINATING: ("Unknown", "Deletion requested, giving {kind} back its pods and its traffic."),
+}
+_SERVING = "Canary analysis failed, {kind} keeps serving because the primary is not ready."
+
+
+def timestamp(now: float) -> str:
+    """RFC 3339 in UTC with whole seconds, as Kubernetes writes times."""
+    return datetime.fromtimestamp(int(now), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(text: str) -> float | None:
+    """Unix seconds of a timestamp; None for what is none."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+def promoted(phase: Phase, kind: str, *, serving: bool) -> Condition:
+    """The condition `Promoted` of a phase, without times; `serving` is a failed canary that keeps its traffic."""
+    status, text = _PROMOTED.get(phase, ("Unknown", "New {kind} detected, starting initialization."))
+    if phase is Phase.FAILED and serving:
+        text = _SERVING
+    return Condition("Promoted", status, phase.value, text.format(kind=kind))
+
+
+def health(phase: Phase, kind: str, why: str) -> tuple[Condition, ...]:
+    """`Ready`, with `Reconciling` or `Stalled` beside it where they are true, without times.
+
+    `why` is the reason of a failure in words; empty for the phase's own sentence.
+    """
+    text = why or promoted(phase, kind, serving=False).message
+    match phase:
+        case Phase.INITIALIZED | Phase.SUCCEEDED:
+            return (Condition("Ready", "True", phase.value, text),)
+        case Phase.FAILED:
+            return (Condition("Ready", "False", phase.value, text), Condition("Stalled", "True", phase.value, text))
+        case _:
+            return (
+                Condition("Ready", "Unknown", phase.value, text),
+                Condition("Reconciling", "True", phase.value, text),
+            )
+
+
+def refused(message: str) -> tuple[Condition, ...]:
+    """`Ready` and `Stalled` of a Canary whose spec cannot work."""
+    return (
+        Condition("Ready", "False", "InvalidSpec", message),
+        Condition("Stalled", "True", "InvalidSpec", message),
+    )
+
+
+SPEC_WARNING = "SpecWarning"
+
+
+def warned(message: str) -> tuple[Condition, ...]:
+    """`SpecWarning`, only while there is something to warn of."""
+    return (Condition(SPEC_WARNING, "True", "Questionable", message),) if message else ()
+
+
+def stamped(new: tuple[Condition, ...], old: tuple[Condition, ...], now: str) -> tuple[Condition, ...]:
+    """New conditions with times.
+
+    One whose status, reason and message are unchanged keeps both times; one whose status is unchanged keeps its
+    transition time. `Promoted` compares no message: Flagger rewrites it only when status or reason changes.
+    """
+    before = {condition.type: condition for condition in old}
+    return tuple(_stamp(condition, before.get(condition.type), now) for condition in new)
+
+
+def _stamp(new: Condition, old: Condition | None, now: str) -> Condition:
+    if old is None:
+        return msgspec.structs.replace(new, last_update_time=now, last_transition_time=now)
+    same = (new.status, new.reason) == (old.status, old.reason)
+    if same and (new.type == "Promoted" or new.message == old.message):
+        return old
+    moved = now if new.status != old.status else old.last_transition_time or now
+    return msgspec.structs.replace(new, last_update_time=now, last_transition_time=moved)

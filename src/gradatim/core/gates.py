@@ -1,0 +1,47 @@
+"""Hooks as the core asks them: in list order, one after the other, stopping at the first that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from gradatim.api.canary import Webhook
+from gradatim.api.status import Phase
+from gradatim.core.hooks import HookFailed
+from gradatim.core.verdict import HookSays, Known
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the hooks of one kind said: the names that passed and, where one failed, that hook and its text."""
+
+    passed: tuple[str, ...]
+    failed: Webhook | None = None
+    error: str = ""
+
+
+def of_kind(known: Known, kind: str) -> Iterator[tuple[int, Webhook]]:
+    """The hooks of a kind with their places in the list."""
+    hooks = enumerate(known.canary.spec.analysis.webhooks)
+    return ((index, hook) for index, hook in hooks if hook.kind == kind)
+
+
+def all_pass(known: Known, kind: str, phase: Phase) -> Verdict:
+    """Ask the hooks of a kind until one fails."""
+    passed: list[str] = []
+    for index, hook in of_kind(known, kind):
+        answer = known.get(HookSays(index, phase))
+        if isinstance(answer, HookFailed):
+            return Verdict(tuple(passed), hook, answer.text)
+        passed.append(hook.name)
+    return Verdict(tuple(passed))
+
+
+def rollback_asked(known: Known) -> tuple[str | None, tuple[str, ...]]:
+    """The first rollback hook that answers with success, if any, and those that were asked before it."""
+    declined: list[str] = []
+    for index, hook in of_kind(known, "rollback"):
+        if not isinstance(known.get(HookSays(index, known.status.phase)), HookFailed):
+            return hook.name, tuple(declined)
+        declined.append(hook.name)
+    return None, tuple(declined)

@@ -1,0 +1,63 @@
+"""Ways of going no further for now, shared by all phases."""
+
+from __future__ import annotations
+
+from gradatim.core import news
+from gradatim.core.news import News
+from gradatim.core.readiness import Absent, Stuck, Waiting
+from gradatim.core.timing import interval
+from gradatim.core.verdict import Ensure, Formed, Known, Part, Plan, Target, TargetSeen, Trouble
+
+
+class Held(Exception):
+    """Control flow within the core: a rule ends the look with this plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+
+def hold(known: Known, *told: News, requeue: float | None = None) -> Plan:
+    """Change nothing, tell something; look again when something changes, and after an interval at the latest."""
+    return Plan(news=told, requeue=interval(known) if requeue is None else requeue)
+
+
+def trouble(known: Known, text: str) -> Plan:
+    """Something stands in the way that may go away by itself: say so, at most once an interval."""
+    return hold(known, news.trouble(text, interval(known)))
+
+
+def pending(known: Known, state: Waiting | Stuck | Absent, *, tell: bool) -> Plan:
+    """A workload is not ready yet; wake up when its deadline would pass."""
+    told = (news.warning(state.message, once=f"pending/{state.message.split(':')[0]}", every=interval(known)),)
+    wait = interval(known)
+    if isinstance(state, Waiting) and state.until is not None:
+        wait = min(wait, max(0.1, state.until - known.now + 0.05))
+    return Plan(news=told if tell else (), requeue=wait)
+
+
+def target(known: Known) -> TargetSeen:
+    """The target, or the end of this look."""
+    seen = known.get(Target())
+    if isinstance(seen, Trouble):
+        raise Held(trouble(known, seen.message))
+    return seen
+
+
+def shaped(known: Known, *parts: Part, tell: bool = True) -> None:
+    """Return when these parts are as they must be; otherwise end this look with setting them right."""
+    shape = known.get(Formed())
+    for part in parts:
+        if part in shape.trouble:
+            raise Held(trouble(known, shape.trouble[part]))
+        if shape.needs(part):
+            raise Held(Plan(actions=(Ensure(part),), again=True, news=_repair(known, part) if tell else ()))
+
+
+def _repair(known: Known, part: Part) -> tuple[News, ...]:
+    """Tell of a repair, but not of carrying out an edit of the Canary that has not been observed yet."""
+    shape = known.get(Formed())
+    if known.status.observed_generation != known.canary.generation:
+        return ()
+    changed = tuple(name for name in shape.changed if name.startswith(f"{part.value}:"))
+    return (news.repaired(tuple(name.partition(":")[2] for name in changed)),) if changed else ()

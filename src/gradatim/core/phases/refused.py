@@ -1,0 +1,18 @@
+"""The spec cannot work: say what is wrong and with which fix, once, and touch nothing."""
+
+from __future__ import annotations
+
+from gradatim.core import news
+from gradatim.core.problems import Problem
+from gradatim.core.record import refuse
+from gradatim.core.verdict import Known, Plan
+
+
+def decide(known: Known, problems: tuple[Problem, ...]) -> Plan:
+    """Conditions with every problem, an event for each; a status that says so already is left alone."""
+    message = "; ".join(str(problem) for problem in problems)
+    ready = known.status.condition("Ready")
+    seen = known.status.observed_generation in (known.canary.generation, 0)
+    if ready is not None and (ready.reason, ready.message) == ("InvalidSpec", message) and seen:
+        return Plan()
+    return Plan(status=refuse(known, message), news=tuple(news.problem(problem) for problem in problems))

@@ -1,0 +1,82 @@
+"""decide(): the one place where a release is decided. Pure and total: for anything known, it says something."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+
+from gradatim.api.status import Phase
+from gradatim.core import news
+from gradatim.core.hold import Held
+from gradatim.core.phases import (
+    finalising,
+    initializing,
+    progressing,
+    promoting,
+    refused,
+    resting,
+    suspended,
+    terminating,
+    waiting,
+)
+from gradatim.core.problems import Problem
+from gradatim.core.session import with_cookies
+from gradatim.core.verdict import Ask, Known, Plan, References, Unanswered, Verdict
+
+_AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
+
+
+def decide(known: Known) -> Verdict:
+    """What to find out next, or what to do: asked again with more known until it plans."""
+    try:
+        return _warned(known, with_cookies(known, _plan(known)))
+    except Held as held:
+        return _warned(known, held.plan)
+    except Unanswered as missing:
+        return Ask((missing.question,))
+
+
+def _plan(known: Known) -> Plan:
+    if known.canary.deleted:
+        return terminating.decide(known)
+    if known.canary.spec.suspend:
+        return suspended.decide(known)
+    if problems := _problems(known):
+        return refused.decide(known, problems)
+    match known.status.phase:
+        case Phase.UNSET | Phase.INITIALIZING:
+            return initializing.decide(known)
+        case Phase.INITIALIZED | Phase.SUCCEEDED | Phase.FAILED:
+            return resting.decide(known)
+        case Phase.WAITING:
+            return waiting.decide(known)
+        case Phase.PROGRESSING | Phase.WAITING_PROMOTION:
+            return progressing.decide(known)
+        case Phase.PROMOTING:
+            return promoting.decide(known)
+        case Phase.FINALISING:
+            return finalising.decide(known)
+        case Phase.TERMINATING | Phase.TERMINATED:
+            return terminating.decide(known)
+        case never:
+            assert_never(never)
+
+
+def _problems(known: Known) -> tuple[Problem, ...]:
+    """What keeps this Canary from being acted upon.
+
+    References are looked up while nothing moves. In the middle of a run a template that vanished counts as a source
+    that cannot be asked, so that the run ends in a way that users know.
+    """
+    found = known.problems
+    if not any(problem.blocks for problem in found) and known.status.phase in _AT_REST:
+        found = (*found, *known.get(References()))
+    return found if any(problem.blocks for problem in found) else ()
+
+
+def _warned(known: Known, plan: Plan) -> Plan:
+    """The plan with an event for whatever is wrong without holding anything up, once a phase."""
+    found = (*known.problems, *known.answers.get(References(), ()))
+    told = tuple(news.problem(problem) for problem in found if not problem.blocks)
+    return msgspec.structs.replace(plan, news=(*told, *plan.news)) if told else plan

@@ -1,0 +1,49 @@
+"""Progressive traffic: the canary's weight grows step by step up to its maximum."""
+
+from __future__ import annotations
+
+from gradatim.api.status import CheckResult, Phase
+from gradatim.core import gates, news
+from gradatim.core.expected import live_routes
+from gradatim.core.news import News
+from gradatim.core.record import checked, record
+from gradatim.core.strategies.moves import advance, promote_when_confirmed
+from gradatim.core.timing import interval
+from gradatim.core.verdict import Known, Plan, TargetSeen
+from gradatim.core.weights import MIRRORED, max_weight, next_weight, split
+
+
+def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
+    """More traffic, or the promotion."""
+    analysis, weight = known.canary.spec.analysis, _weight(known)
+    mirrored = analysis.mirror and known.traits.mirrors and weight == 0 and live_routes(known).mirrored
+    if not mirrored and known.status.phase is Phase.PROGRESSING:
+        verdict = gates.all_pass(known, "confirm-traffic-increase", Phase.PROGRESSING)
+        if verdict.failed is not None:
+            return _halt(known, verdict, told, results)
+        told = (*told, *(news.gate_passed("confirm-traffic-increase", hook) for hook in verdict.passed))
+    if weight >= max_weight(analysis):
+        return promote_when_confirmed(known, seen, told, results)
+    if analysis.mirror and known.traits.mirrors and weight == 0 and not mirrored:
+        return advance(known, MIRRORED, (*told, news.advance_weight(known.canary, 0)), results, canary_weight=0)
+    to = split(next_weight(analysis, weight))
+    return advance(known, to, (*told, news.advance_weight(known.canary, to.canary)), results, canary_weight=to.canary)
+
+
+def _weight(known: Known) -> int:
+    """How far the run is. A `WaitingPromotion` that Flagger wrote says 0; the routes know better."""
+    status = known.status
+    if status.phase is Phase.WAITING_PROMOTION and status.canary_weight == 0:
+        return live_routes(known).canary
+    return status.canary_weight
+
+
+def _halt(known: Known, verdict: gates.Verdict, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
+    """The gate before more traffic is closed: everything stays, checks and rollback hooks go on at every tick."""
+    hook = verdict.failed
+    assert hook is not None  # noqa: S101 - the caller has looked
+    alarm = news.waiting_for_increase(known.canary, hook.name, mute=hook.mute_alert)
+    waiting = f"approval of more traffic by {hook.name}"
+    changed = known.status.waiting_for != waiting
+    status = record(known, known.status.phase, waiting_for=waiting, checks=checked(known, results)) if changed else None
+    return Plan(status=status, news=(*told, *alarm), requeue=interval(known), ticked=True)

@@ -1,0 +1,63 @@
+"""Moves that all strategies make: recording a step, and the gate before promotion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradatim.api.status import CheckResult, Phase
+from gradatim.core import gates, news
+from gradatim.core.news import News
+from gradatim.core.record import checked, record
+from gradatim.core.run import promote
+from gradatim.core.timing import interval
+from gradatim.core.verdict import Action, Known, Plan, Shift, TargetSeen
+from gradatim.core.weights import Routes
+
+
+def advance(
+    known: Known,
+    to: Routes | None,
+    told: tuple[News, ...],
+    results: tuple[CheckResult, ...],
+    **fields: Any,
+) -> Plan:
+    """Shift traffic if need be and record the step; the next tick is due after an interval.
+
+    A step out of `WaitingPromotion` (the cut-over of blue/green) keeps that phase: the gate is asked again.
+    """
+    actions: tuple[Action, ...] = () if to is None else (Shift(to),)
+    status = record(known, known.status.phase, waiting_for="the next check", checks=checked(known, results), **fields)
+    return Plan(actions=actions, status=status, news=told, weights=to, requeue=interval(known), ticked=True)
+
+
+def promote_when_confirmed(
+    known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[CheckResult, ...]
+) -> Plan:
+    """Copy the template, or wait for the approval."""
+    plan, passed = confirmed(known, told, results)
+    return plan if plan is not None else promote(known, seen, *passed, results=results)
+
+
+def confirmed(
+    known: Known, told: tuple[News, ...], results: tuple[CheckResult, ...]
+) -> tuple[Plan | None, tuple[News, ...]]:
+    """Ask the gate before promotion: the plan to wait with, if it is closed, and what is to be told if it is open.
+
+    Waiting keeps weight and iterations as they are, so that the status tells where traffic is; the gate is asked at
+    every tick.
+    """
+    verdict = gates.all_pass(known, "confirm-promotion", Phase.PROGRESSING)
+    told = (*told, *(news.gate_passed("confirm-promotion", hook) for hook in verdict.passed))
+    if verdict.failed is None:
+        return None, told
+    if known.status.phase is Phase.WAITING_PROMOTION:
+        return Plan(news=told, requeue=interval(known), ticked=True), told
+    hook = verdict.failed
+    waiting = record(
+        known,
+        Phase.WAITING_PROMOTION,
+        waiting_for=f"approval of the promotion by {hook.name}",
+        checks=checked(known, results),
+    )
+    alarm = news.waiting_for_promotion(known.canary, hook.name, mute=hook.mute_alert)
+    return Plan(status=waiting, news=(*told, *alarm), requeue=interval(known), ticked=True), told

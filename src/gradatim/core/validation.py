@@ -1,0 +1,198 @@
+"""What in a Canary cannot work, said with the field and the fix before anything is moved.
+
+Only the Canary itself and the operator's settings are looked at here. What a mesh or a workload cannot do is said by
+their providers, what is missing in the cluster is an answer to the question `References`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gradatim.api.canary import Analysis, Canary, Metric, Webhook
+from gradatim.api.durations import parse_duration
+from gradatim.core.problems import Problem
+from gradatim.core.settings import Settings
+from gradatim.core.templates import TemplateError, check
+from gradatim.core.verdict import Traits
+
+LONGEST_LABEL = 63
+"""Characters of a Service name or a label value, by RFC 1123 and the Kubernetes API."""
+
+QUERY_NAMES = ("name", "namespace", "target", "service", "ingress", "route", "interval", "variables")
+
+_HOOK_TYPES = (
+    "confirm-rollout",
+    "pre-rollout",
+    "rollout",
+    "confirm-promotion",
+    "post-rollout",
+    "event",
+    "rollback",
+    "confirm-traffic-increase",
+)
+
+
+def problems(canary: Canary, settings: Settings, traits: Traits, *, generates_services: bool) -> tuple[Problem, ...]:
+    """Everything that is wrong, in the order of the manifest."""
+    return tuple(_problems(canary, settings, traits, generates_services))
+
+
+def _problems(canary: Canary, settings: Settings, traits: Traits, generates_services: bool) -> Iterator[Problem]:
+    yield from _references(canary, settings)
+    yield from _names(canary)
+    if generates_services:
+        yield from _service(canary)
+    if canary.spec.progress_deadline_seconds is not None and canary.spec.progress_deadline_seconds < 0:
+        yield Problem("spec.progressDeadlineSeconds", "must be a number of seconds above 0; leave it out for 600")
+    yield from _traffic_plan(canary.spec.analysis, traits)
+    yield from _affinity(canary.spec.analysis, traits)
+    for index, metric in enumerate(canary.spec.analysis.metrics):
+        yield from _metric(metric, f"spec.analysis.metrics[{index}]")
+    for index, hook in enumerate(canary.spec.analysis.webhooks):
+        yield from _webhook(hook, f"spec.analysis.webhooks[{index}]")
+    for index, alert in enumerate(canary.spec.analysis.alerts):
+        if alert.severity not in ("", "info", "warn", "error"):
+            yield Problem(f"spec.analysis.alerts[{index}].severity", "must be info, warn or error")
+        if not alert.provider_ref.name:
+            yield Problem(f"spec.analysis.alerts[{index}].providerRef.name", "is required: name an AlertProvider")
+
+
+def _references(canary: Canary, settings: Settings) -> Iterator[Problem]:
+    for field, value in (("name", canary.target), ("kind", canary.kind)):
+        if not value:
+            yield Problem(f"spec.targetRef.{field}", "is required: name the workload to release")
+    if not settings.no_cross_namespace_refs:
+        return
+    spec = canary.spec
+    refs = [("gloo upstream", spec.upstream_ref, "spec.upstreamRef")]
+    for index, metric in enumerate(spec.analysis.metrics):
+        refs.append(("metric template", metric.template_ref, f"spec.analysis.metrics[{index}].templateRef"))
+    for index, alert in enumerate(spec.analysis.alerts):
+        refs.append(("alert provider", alert.provider_ref, f"spec.analysis.alerts[{index}].providerRef"))
+    for word, ref, path in refs:
+        if ref is not None and ref.namespace not in ("", canary.namespace):
+            text = f"can't access {word} {ref.name}.{ref.namespace}, cross-namespace references are blocked"
+            yield Problem(f"{path}.namespace", text)
+
+
+def _names(canary: Canary) -> Iterator[Problem]:
+    longest = f"{canary.apex}-primary"
+    if len(longest) > LONGEST_LABEL:
+        path = "spec.service.name" if canary.spec.service.name else "spec.targetRef.name"
+        text = f"the Service {longest} would have {len(longest)} characters, at most {LONGEST_LABEL} are possible"
+        yield Problem(path, f"{text}; set a shorter spec.service.name")
+
+
+def _service(canary: Canary) -> Iterator[Problem]:
+    service = canary.spec.service
+    if not 1 <= service.port <= 65535:
+        found = service.port or "missing"
+        yield Problem("spec.service.port", f"is {found}; set the port number of the Services, 1 to 65535")
+    if isinstance(service.target_port, int) and not 0 <= service.target_port <= 65535:
+        yield Problem("spec.service.targetPort", f"is {service.target_port}; use 1 to 65535 or a port's name")
+    for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
+        yield from _duration(text, f"spec.service.{field}", least=0)
+
+
+def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
+    yield from _duration(analysis.interval, "spec.analysis.interval", least=1)
+    if analysis.iterations < 0:
+        yield Problem("spec.analysis.iterations", f"is {analysis.iterations}; use 1 or more")
+    for field, value in (
+        ("stepWeight", analysis.step_weight),
+        ("maxWeight", analysis.max_weight),
+        ("stepWeightPromotion", analysis.step_weight_promotion),
+        ("mirrorWeight", analysis.mirror_weight),
+        ("primaryReadyThreshold", analysis.primary_ready_threshold or 0),
+        ("canaryReadyThreshold", analysis.canary_ready_threshold or 0),
+    ):
+        if not 0 <= value <= 100:
+            yield Problem(f"spec.analysis.{field}", f"is {value}; use a share of 100")
+    if analysis.iterations > 0:
+        if analysis.mirror and not traits.mirrors and traits.shifts_traffic:
+            yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
+        return
+    yield from _weights(analysis, traits)
+
+
+def _weights(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
+    if not traits.shifts_traffic:
+        return
+    if analysis.step_weight == 0 and not analysis.step_weights:
+        text = "nothing says how to proceed: set iterations, or a stepWeight above 0, or stepWeights"
+        yield Problem("spec.analysis.stepWeight", text)
+    before = 0
+    for index, weight in enumerate(analysis.step_weights):
+        path = f"spec.analysis.stepWeights[{index}]"
+        if not 0 < weight <= 100:
+            yield Problem(path, f"is {weight}; use a share of 100, above 0")
+        elif weight <= before:
+            yield Problem(path, f"is {weight} after {before}; each step must be larger than the one before")
+        before = max(before, weight)
+    if analysis.mirror and not traits.mirrors:
+        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
+
+
+def _affinity(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
+    affinity = analysis.session_affinity
+    if affinity is None:
+        return
+    if affinity.cookie_name == affinity.primary_cookie_name:
+        text = "can't use the same cookie name for both primary and cookie name; please update them to be different"
+        yield Problem("spec.analysis.sessionAffinity.primaryCookieName", text)
+    if not traits.session_affinity:
+        yield Problem("spec.analysis.sessionAffinity", "this provider has no session affinity; remove it", blocks=False)
+
+
+def _metric(metric: Metric, path: str) -> Iterator[Problem]:
+    if not (metric.built_in or metric.template_ref or metric.query):
+        text = (
+            "has neither templateRef nor query, and the name is not request-success-rate or request-duration;"
+            " add a templateRef"
+        )
+        yield Problem(path, text)
+    if metric.template_ref is not None and not metric.template_ref.name:
+        yield Problem(f"{path}.templateRef.name", "is required: name a MetricTemplate")
+    bounds = metric.threshold_range
+    if bounds is not None:
+        if bounds.min is None and bounds.max is None:
+            yield Problem(f"{path}.thresholdRange", "is empty, so every value would pass; set min, max or both")
+        elif bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
+            yield Problem(f"{path}.thresholdRange", f"min {bounds.min:g} is above max {bounds.max:g}; swap them")
+    if not metric.template_ref:
+        yield from _duration(metric.interval, f"{path}.interval", least=0)
+    if metric.query and not metric.template_ref:
+        yield from query_problems(metric.query, f"{path}.query")
+
+
+def query_problems(query: str, path: str) -> Iterable[Problem]:
+    """What is wrong with the text of a query, such as a function nobody has."""
+    try:
+        check(query, QUERY_NAMES)
+    except TemplateError as error:
+        return (Problem(path, error.message),)
+    return ()
+
+
+def _webhook(hook: Webhook, path: str) -> Iterator[Problem]:
+    if hook.kind not in _HOOK_TYPES:
+        yield Problem(f"{path}.type", f"is {hook.type}; use one of {', '.join(_HOOK_TYPES)}")
+    if not hook.url.startswith(("http://", "https://")):
+        yield Problem(f"{path}.url", "must begin with http:// or https://")
+    if len(hook.timeout) > 1:
+        yield from _duration(hook.timeout, f"{path}.timeout", least=0)
+    if hook.retries < 0:
+        yield Problem(f"{path}.retries", f"is {hook.retries}; use 0 or more")
+
+
+def _duration(text: str, path: str, *, least: float) -> Iterator[Problem]:
+    """`least` in seconds; nothing to say about a text that was left out."""
+    if not text:
+        return
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        yield Problem(path, str(error))
+        return
+    if seconds < least or seconds <= 0:
+        yield Problem(path, f"is {text}; use a duration above 0, such as 30s")

@@ -1,0 +1,147 @@
+"""Deployments: the primary is a second Deployment, and the target is switched off by scaling it to zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gradatim.api.canary import Canary
+from gradatim.core.problems import Problem
+from gradatim.core.readiness import Absent, Readiness, Ready, Rollout, Stuck, Waiting, judge_rollout
+from gradatim.core.settings import Settings
+from gradatim.ports.objects import CONFIG_MAP, DEPLOYMENT, SECRET, Manifest, Ref
+from gradatim.ports.scene import Scene, Seen
+from gradatim.ports.workload import Facts, Patch, WorkloadKind
+from gradatim.providers import scheduling
+from gradatim.providers.absence import get_error
+from gradatim.providers.manifests import at, items, number, text
+from gradatim.providers.moments import unix
+from gradatim.providers.pod_targets import PodTarget
+
+_PODS = PodTarget(
+    resource=DEPLOYMENT,
+    own_fields=frozenset({"replicas", "selector", "template", "paused"}),
+    placed=scheduling.for_primary,
+)
+
+
+class Deployment:
+    """See `ports.workload.Workload`."""
+
+    def check(self, canary: Canary, settings: Settings) -> Iterable[Problem]:
+        """Nothing that the Canary alone could tell."""
+        return ()
+
+    def target(self, canary: Canary) -> Ref:
+        """The Deployment in `targetRef`."""
+        return _PODS.target(canary)
+
+    def primary(self, canary: Canary) -> Ref | None:
+        """`{target}-primary`."""
+        return _PODS.primary(canary)
+
+    def reads(self, canary: Canary, settings: Settings, seen: Seen) -> Iterable[Ref]:
+        """Target, primary, configs and their copies."""
+        return _PODS.reads(canary, settings, seen)
+
+    def facts(self, canary: Canary, settings: Settings, seen: Seen) -> Facts:
+        """What the target is now; its revision is that of the complete pod template."""
+        running = _replicas(_PODS.found(canary, seen)) > 0
+        return _PODS.facts(canary, settings, seen, running=running)
+
+    def create(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
+        """A primary with as many replicas as the target, at least one."""
+        replicas = _replicas(_PODS.found(scene.canary, seen)) or 1
+        return _PODS.create(scene, seen, token, {"replicas": replicas})
+
+    def promote(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
+        """Without an autoscaler the target's replicas are promoted too, except zero: users would lose the primary."""
+        target = seen[_PODS.target(scene.canary)]
+        replicas = _replicas(target) if target else 0
+        own = {} if scene.canary.spec.autoscaler_ref or not replicas else {"replicas": replicas}
+        return _PODS.promote(scene, seen, token, own)
+
+    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
+        """Judged by the Deployment's own numbers and conditions."""
+        canary, analysis = scene.canary, scene.canary.spec.analysis
+        ref = _PODS.primary(canary) if primary else _PODS.target(canary)
+        if (found := seen[ref]) is None:
+            return Absent(get_error(_PODS.word, ref))
+        threshold = analysis.primary_ready_threshold if primary else analysis.canary_ready_threshold
+        before = f"{'' if primary else 'canary deployment '}{ref.name}.{ref.namespace} not ready: "
+        match judge_rollout(_rollout(found), threshold, canary.spec.progress_deadline, now):
+            case Ready():
+                return Ready()
+            case Waiting(message, until):
+                return Waiting(before + message + _hint(found), until)
+            case Stuck(message):
+                return Stuck(before + message)
+
+    def stop(self, scene: Scene, seen: Seen) -> Patch | None:
+        """Scale the target to zero."""
+        target = seen[_PODS.target(scene.canary)]
+        return _scaled(scene, 0) if target and _replicas(target) > 0 else None
+
+    def start(self, scene: Scene, seen: Seen, least: int | None) -> Patch | None:
+        """Scale a target at zero up: to the scaler's lower bound, else to what the primary has."""
+        if _replicas(_PODS.found(scene.canary, seen)) > 0:
+            return None
+        if least is not None:
+            return _scaled(scene, max(1, least))
+        primary = seen[_PODS.primary(scene.canary)]
+        return _scaled(scene, (_replicas(primary) if primary else 0) or 1)
+
+    def revert(self, scene: Scene, seen: Seen) -> Patch | None:
+        """The primary's replicas; without a primary at least one. A target that is gone needs nothing."""
+        target, primary = seen[_PODS.target(scene.canary)], seen[_PODS.primary(scene.canary)]
+        if target is None:
+            return None
+        if primary is None:
+            return self.start(scene, seen, None)
+        wanted = _replicas(primary)
+        return None if _replicas(target) == wanted else _scaled(scene, wanted)
+
+
+def _replicas(deployment: Manifest) -> int:
+    return number(deployment, "spec", "replicas", default=1)
+
+
+def _scaled(scene: Scene, replicas: int) -> Patch:
+    return Patch(_PODS.target(scene.canary), {"spec": {"replicas": replicas}})
+
+
+def _rollout(deployment: Manifest) -> Rollout:
+    """The numbers of a Deployment."""
+    conditions = {condition.get("type"): condition for condition in items(deployment, "status", "conditions")}
+    progressing = conditions.get("Progressing")
+    return Rollout(
+        name=text(deployment, "metadata", "name"),
+        generation=number(deployment, "metadata", "generation"),
+        observed_generation=number(deployment, "status", "observedGeneration"),
+        replicas=_replicas(deployment),
+        total=number(deployment, "status", "replicas"),
+        updated=number(deployment, "status", "updatedReplicas"),
+        available=number(deployment, "status", "availableReplicas"),
+        unavailable_since=_unavailable_since(conditions.get("Available")) if progressing else None,
+        own_deadline_passed=bool(progressing and progressing.get("reason") == "ProgressDeadlineExceeded"),
+    )
+
+
+def _hint(deployment: Manifest) -> str:
+    """Why waiting will not help; Kubernetes counts no deadline of a paused Deployment."""
+    return " (the deployment is paused)" if at(deployment, "spec", "paused") else ""
+
+
+def _unavailable_since(available: Mapping[str, str] | None) -> float | None:
+    if available is None or available.get("status") != "False":
+        return None
+    lacking = available.get("reason") == "MinimumReplicasUnavailable"
+    return unix(available.get("lastUpdateTime", "")) if lacking else None
+
+
+KINDS: tuple[WorkloadKind, ...] = (
+    WorkloadKind(
+        kind="Deployment",
+        workload=Deployment(),
+        writes=(DEPLOYMENT, CONFIG_MAP, SECRET),
+    ),
+)

@@ -1,0 +1,58 @@
+"""A receiver of webhooks and chat messages that answers as a test told it to, and keeps what it received."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from cluster.serving import Served
+from gradatim.ports.objects import Manifest
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as it arrived. The name is the last part of its path: `shop/gate` and `shop/x/gate` are both `gate`."""
+
+    at: float
+    namespace: str
+    name: str
+    payload: Manifest
+
+
+class Hooks(Served):
+    """The scripted receiver; hooks of a namespace live under `URL/NAMESPACE/NAME`. Use it in an `async with`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self.delay = 0.0
+        """Seconds until every answer."""
+        self._clock = clock
+        self._codes: dict[tuple[str, str], int] = {}
+        self.app.router.add_post("/{namespace}/{rest:.+}", self._receive)
+
+    def address(self, namespace: str) -> str:
+        """What a Canary's hooks begin with."""
+        return f"{self.url}/{namespace}"
+
+    def answer(self, namespace: str, name: str, code: int) -> None:
+        """The status of this hook from now on; 200 unless set."""
+        self._codes[namespace, name] = code
+
+    def of(self, namespace: str) -> list[Call]:
+        """What this namespace's hooks received, in order."""
+        return [call for call in self.calls if call.namespace == namespace]
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        namespace, name = request.match_info["namespace"], request.match_info["rest"].rpartition("/")[2]
+        body = await request.text()
+        payload = json.loads(body) if body.startswith("{") else {"body": body}
+        self.calls.append(Call(self._clock(), namespace, name, payload))
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        return web.Response(status=self._codes.get((namespace, name), 200))

@@ -7,9 +7,11 @@ machine that has none and cannot build one reports them as not run; with GRADATI
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cluster.client import Client
     from cluster.control_plane import ControlPlane
     from cluster.nodes import Nodes
+    from gradatim.ports.objects import Manifest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,6 +87,33 @@ def cluster(control_plane_programs: Path) -> Iterator[Cluster]:
             yield Cluster(plane, thread.nodes)
         finally:
             thread.stop()
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> Callable[..., None]:
+    """Installs the definitions of other systems by name, and ours as `own`: `crds("gatewayapi", "own")`."""
+    from cluster.binaries import NotAtHand
+    from cluster.client import Client
+    from cluster.crds import definitions, install, ours
+
+    installed: set[str] = set()
+
+    async def put(manifests: list[Manifest]) -> None:
+        async with Client(cluster.plane.admin) as client:
+            await install(client, manifests)
+
+    def wanted(*systems: str) -> None:
+        for system in set(systems) - installed:
+            try:
+                manifests = ours() if system == "own" else definitions(system)
+            except NotAtHand as error:
+                not_run(str(error))
+            # A thread of its own: the caller may be inside a running event loop.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, put(manifests)).result()
+            installed.add(system)
+
+    return wanted
 
 
 @pytest_asyncio.fixture

@@ -151,6 +151,8 @@ def from_status(verb: str, about: Ref | Resource, code: int, status: Status | No
     """The error for a Status, or for the bare HTTP code when there is none."""
     reason = (status and status.reason) or ""
     message = (status and status.message) or f"the API server answered {code or 'nothing'} to {verb} {spell(about)}"
+    if reason in ("Expired", "Gone"):
+        return Gone(message, status=code or 410, about=about)
     match code:
         case 401:
             return Unauthorized(message, status=code, about=about)

@@ -1,8 +1,8 @@
 """Reading and changing other people's objects as plain mappings: what every provider needs and no provider owns.
 
-Readers (`mapping`, `items`, `labels_of`, …) give an empty value where there is nothing or `null`, and refuse what has the
-wrong shape, so that a provider's code reads like the object it translates. Nothing in here changes what was seen: copy
-first (`copy_of`), then `put`. What one system's objects look like does not belong here.
+Readers (`mapping`, `items`, `labels_of`, …) give an empty value where there is nothing or `null`, and refuse what has
+the wrong shape, so that a provider's code reads like the object it translates. Nothing in here changes what was seen:
+copy first (`copy_of`), then `put`. What one system's objects look like does not belong here.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
-from gradatim.kube.errors import Gone, Invalid, KubeError, Unavailable, from_reply, spell
+from gradatim.kube.errors import Gone, KubeError, Unavailable, from_reply, spell
 from gradatim.kube.limiter import Limiter
+from gradatim.kube.paths import collection_path, object_path
 from gradatim.kube.transport import Streamed, Transport
 from gradatim.ports.objects import Manifest, Ref, Resource
 
@@ -282,22 +282,6 @@ class Client:
 
     def _count(self, verb: str) -> None:
         self.requests[verb] = self.requests.get(verb, 0) + 1
-
-
-def collection_path(resource: Resource, namespace: str = "") -> str:
-    """Where all objects of a kind live; without a namespace, those of all namespaces."""
-    root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    if namespace and resource.namespaced:
-        return f"{root}/namespaces/{quote(namespace, safe='')}/{resource.plural}"
-    return f"{root}/{resource.plural}"
-
-
-def object_path(ref: Ref, subresource: str = "") -> str:
-    """Where one object lives. A nameless path would mean the whole collection, so it is refused."""
-    if not ref.name or (ref.resource.namespaced and not ref.namespace):
-        raise Invalid(f"{ref}: an object needs a name, and a namespace where its kind has one", about=ref)
-    path = f"{collection_path(ref.resource, ref.namespace)}/{quote(ref.name, safe='')}"
-    return f"{path}/{subresource}" if subresource else path
 
 
 def _object(about: Ref | Resource, body: bytes) -> Manifest:

@@ -39,7 +39,7 @@ _TOKEN = re.compile(
 _UNTERMINATED = {
     '"': "unterminated quoted string",
     "`": "unterminated raw quoted string",
-    "'": "unterminated character",
+    "'": "unterminated character constant",
 }
 
 
@@ -158,10 +158,10 @@ class _Action:
             raise Fault(f"bad character {_named(after)}", at)
 
     def _must_end_number(self, match: re.Match[str]) -> None:
+        if match[0].endswith("i"):
+            raise Fault(f'bad number syntax: "{match[0]}"; complex numbers are not supported', match.start())
         after = self.text[match.end() : match.end() + 1]
-        if match[0].endswith("i") or after in ("+", "-"):
-            raise Fault(f'bad number syntax: "{match[0]}{after}"; complex numbers are not supported', match.start())
-        if after == "_" or after.isalnum():
+        if after in ("+", "-", "_") or after.isalnum():
             raise Fault(f'bad number syntax: "{match[0]}{after}"', match.start())
 
     def _count(self, kind: str) -> None:

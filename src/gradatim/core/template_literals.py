@@ -11,10 +11,11 @@ _ESCAPE = re.compile(
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "'": "'", '"': '"'}
 _BASES = {"x": 16, "o": 8, "b": 2}
 _INTEGER = re.compile(r"[-+]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])*|[1-9](?:_?[0-9])*)")
-_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_DIGITS = r"[0-9](?:_?[0-9])*"
+_DECIMAL = re.compile(rf"[-+]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][-+]?{_DIGITS})?")
 _HEXADECIMAL = re.compile(
     r"[-+]?0[xX](?:(?:_?[0-9a-fA-F])+\.?(?:[0-9a-fA-F](?:_?[0-9a-fA-F])*)?|\.[0-9a-fA-F](?:_?[0-9a-fA-F])*)"
-    r"[pP][-+]?[0-9](?:_?[0-9])*"
+    rf"[pP][-+]?{_DIGITS}"
 )
 
 
@@ -35,7 +36,7 @@ def read_character(source: str) -> int:
         if match["octal"] or match["hex"]:
             return _byte(match)
         inner = _unescaped(inner, "'")
-    if len(inner) != 1 or inner == "'":
+    if len(inner) != 1:
         raise ValueError(f"malformed character constant: {source}")
     return ord(inner)
 
@@ -81,7 +82,7 @@ def read_number(source: str) -> int | float:
     if _DECIMAL.fullmatch(source):
         if not any(char in ".eE" for char in source):
             raise ValueError(f'integer overflow: "{source}"')  # `089`: too large, in Go's words
-        number = float(source)
+        number = float(source.replace("_", ""))
     elif _HEXADECIMAL.fullmatch(source):
         number = _hexadecimal(source)
     else:

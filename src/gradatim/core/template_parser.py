@@ -146,8 +146,6 @@ class _Parser:
         token = self._next()
         if token.kind == "text":
             return Text(token.text)
-        if token.kind != "left":
-            raise _unexpected(token, "input")
         return self._action()
 
     def _action(self) -> Node | Token:
@@ -298,8 +296,6 @@ class _Parser:
             if token.kind in ("right", "close"):
                 break
             raise _unexpected(self._next(), "operand")
-        if not operands:
-            raise Fault("empty command", start)
         return Command(tuple(operands), start)
 
     def _operand(self) -> Operand | None:
@@ -361,9 +357,7 @@ def _read(reader: Callable[[str], T], token: Token) -> T:
 
 
 def _unexpected(token: Token, context: str) -> Fault:
-    if token.kind == "eof":
-        shown = "EOF"
-    elif token.kind in KEYWORDS:
+    if token.kind in KEYWORDS:
         shown = f"<{token.kind}>"
     else:
         shown = f'"{token.text}"' if len(token.text) <= 10 else f'"{token.text[:10]}"...'

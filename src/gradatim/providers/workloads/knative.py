@@ -19,7 +19,7 @@ from gradatim.ports.objects import KNATIVE_REVISION, KNATIVE_SERVICE, Manifest, 
 from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
 from gradatim.providers.absence import not_found
-from gradatim.providers.manifests import annotations_of, copy_of, items, put, text
+from gradatim.providers.manifests import annotations_of, copy_of, items, number, put, text
 from gradatim.providers.moments import unix
 
 _PRIMARY_REVISION = "flagger.app/primary-revision"
@@ -55,7 +55,7 @@ class KnativeService:
 
     def facts(self, canary: Canary, settings: Settings, seen: Seen) -> Facts:
         """The revision is the hash of the latest created revision's name: Knative names each template once."""
-        return Facts(revision=revision(_needed_latest(self._found(canary, seen))), running=False)
+        return Facts(revision=revision(_needed_latest(self._found(canary, seen))))
 
     def create(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
         """The annotation and all traffic on the revision that is there; later only an annotation that was lost."""
@@ -64,8 +64,9 @@ class KnativeService:
             return () if _primary_revision(service) else (_annotated(service, _primary_of_traffic(service)),)
         latest = _needed_latest(service)
         wanted = _annotated(service, latest)
-        traffic = [{"latestRevision": True, "percent": 0}, {"revisionName": latest, "percent": 100}]
-        put(wanted, traffic, "spec", "traffic")
+        traffic: list[Manifest] = [{"latestRevision": True, "percent": 0}, {"revisionName": latest, "percent": 100}]
+        if _meaning(items(service, "spec", "traffic")) != _meaning(traffic):
+            put(wanted, traffic, "spec", "traffic")
         return (wanted,) if wanted != service else ()
 
     def promote(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
@@ -143,6 +144,14 @@ def _primary_of_traffic(service: Manifest) -> str:
             f"set {_PRIMARY_REVISION} to the revision that serves users"
         )
     return names.pop()
+
+
+def _meaning(traffic: list[Manifest]) -> list[tuple[str, bool, int]]:
+    """Traffic without what Knative fills in: `latestRevision` follows from the name, no percent is none."""
+    return [
+        (name := text(entry, "revisionName"), bool(entry.get("latestRevision", not name)), number(entry, "percent"))
+        for entry in traffic
+    ]
 
 
 def _annotated(service: Manifest, name: str) -> Manifest:

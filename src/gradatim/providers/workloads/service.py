@@ -59,7 +59,7 @@ class CoreService:
 
     def facts(self, canary: Canary, settings: Settings, seen: Seen) -> Facts:
         """The revision is that of the complete spec."""
-        return Facts(revision=revision(mapping(self._found(canary, seen), "spec")), running=False)
+        return Facts(revision=revision(mapping(self._found(canary, seen), "spec")))
 
     def create(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
         """The canary's clone as the target is now, on every call, and the primary's where it is missing."""
@@ -157,7 +157,9 @@ def _addresses(live: Manifest, spec: Manifest) -> Manifest:
     if spec.get("type") == "ExternalName":
         return {}
     old = mapping(live, "spec")
-    return {key: old[key] for key in _ALLOTTED if key in old} | {"ports": _with_node_ports(old, spec)}
+    checked = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+    kept = [key for key in _ALLOTTED if key in old and (checked or key != "healthCheckNodePort")]
+    return {key: old[key] for key in kept} | {"ports": _with_node_ports(old, spec)}
 
 
 def _with_node_ports(old: Manifest, spec: Manifest) -> list[Manifest]:

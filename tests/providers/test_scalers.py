@@ -34,8 +34,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     reads: tuple[str, ...] | None = None
     create: dict[str, Wanted] | None = None
     update: dict[str, Wanted] | None = None
-    pause: WantedPatch | None | msgspec.UnsetType = msgspec.UNSET
-    resume: WantedPatch | None | msgspec.UnsetType = msgspec.UNSET
+    pause: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
+    resume: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
     least: int | None = None
     fails: dict[str, str] = {}
 

@@ -55,9 +55,9 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     promote: dict[str, Wanted] | None = None
     ready: tuple[Judged, ...] = ()
     least: int | None = None
-    start: WantedPatch | None | msgspec.UnsetType = msgspec.UNSET
-    stop: WantedPatch | None | msgspec.UnsetType = msgspec.UNSET
-    revert: WantedPatch | None | msgspec.UnsetType = msgspec.UNSET
+    start: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
+    stop: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
+    revert: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
     fails: dict[str, str] = {}
 
 

@@ -28,9 +28,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 TOKEN = "c055011e-b2c1-46b7-afd5-eadc6bead916"
 
 _KEYS = re.compile(r"[^.\[\]]+|\[[^\]]+\]")
-_RESOURCES = {
-    (found.api_version, found.kind): found for found in vars(objects).values() if isinstance(found, Resource)
-}
+_RESOURCES = {(found.api_version, found.kind): found for found in vars(objects).values() if isinstance(found, Resource)}
 _CANARY: Manifest = {
     "apiVersion": "flagger.app/v1beta1",
     "kind": "Canary",
@@ -125,9 +123,7 @@ def look(there: Mapping[Ref, Manifest], reads: Callable[[Seen], Iterable[Ref]]) 
     return seen
 
 
-def check_writes(
-    written: Iterable[Manifest], wanted: Mapping[str, Wanted], named: Mapping[str, Manifest]
-) -> None:
+def check_writes(written: Iterable[Manifest], wanted: Mapping[str, Wanted], named: Mapping[str, Manifest]) -> None:
     """Compare writes, in their order, with the wanted ones."""
     found = list(written)
     assert [name(ref(manifest)) for manifest in found] == list(wanted)

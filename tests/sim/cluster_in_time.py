@@ -8,9 +8,11 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from gradatim.ports.objects import DEPLOYMENT, Manifest, Ref, Resource
+from gradatim.ports.objects import Manifest, Ref, Resource
+from gradatim.sim.builtin import install
+from gradatim.sim.builtin.catalogue import POD, REPLICA_SET
 from gradatim.sim.controllers import Controllers
-from gradatim.sim.controllers.resources import POD, REPLICA_SET
+from gradatim.sim.garbage import Garbage
 from gradatim.sim.pods.instant import InstantPods
 from gradatim.sim.store import Store
 
@@ -68,7 +70,8 @@ async def cluster(**pods: Any) -> AsyncIterator[Cluster]:
     """A running cluster; the arguments are those of InstantPods."""
     loop = asyncio.get_running_loop()
     store = Store(lambda: EPOCH + loop.time(), chance=random.Random(7))
-    register(store)
+    install(store)
+    Garbage(store)
     controllers = Controllers(store, InstantPods(**pods))
     task = asyncio.create_task(controllers.run())
     await asyncio.sleep(0)
@@ -100,37 +103,3 @@ def deployment(name: str = "hello", replicas: int = 3, image: str = "hello:v1", 
 def rolling(surge: int | str, unavailable: int | str) -> Manifest:
     """A rolling update strategy."""
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
-
-
-def register(store: Store) -> None:
-    """Serve the built-in kinds."""
-    from gradatim.ports.objects import (
-        CONFIG_MAP,
-        DAEMON_SET,
-        ENDPOINT_SLICE,
-        HORIZONTAL_POD_AUTOSCALER,
-        SECRET,
-        SERVICE,
-    )
-    from gradatim.sim.controllers.resources import ENDPOINTS, NODE
-    from gradatim.sim.kind import Kind
-
-    class PodKind(Kind):
-        def grace(self, obj: Manifest, asked: int | None) -> int:
-            usual = obj["spec"].get("terminationGracePeriodSeconds", 30)
-            return int(usual if asked is None else asked) if obj["spec"].get("nodeName") else 0
-
-    for r in (
-        CONFIG_MAP,
-        DAEMON_SET,
-        ENDPOINT_SLICE,
-        HORIZONTAL_POD_AUTOSCALER,
-        SECRET,
-        SERVICE,
-        ENDPOINTS,
-        NODE,
-        REPLICA_SET,
-        DEPLOYMENT,
-    ):
-        store.register(Kind(r, subresources=frozenset({"status"})))
-    store.register(PodKind(POD, subresources=frozenset({"status"})))

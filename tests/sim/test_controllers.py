@@ -19,8 +19,8 @@ from gradatim.ports.objects import (
     Manifest,
     Ref,
 )
+from gradatim.sim.builtin.catalogue import ENDPOINTS, NODE, POD
 from gradatim.sim.controllers.pod_orders import environment
-from gradatim.sim.controllers.resources import ENDPOINTS, NODE, POD
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("virtual_time")]
 

@@ -8,7 +8,7 @@ import pytest
 from cluster_in_time import Cluster, cluster, deployment, rolling
 
 from gradatim.ports.objects import DEPLOYMENT, Ref
-from gradatim.sim.controllers.resources import POD, REPLICA_SET
+from gradatim.sim.builtin.catalogue import POD, REPLICA_SET
 from gradatim.sim.history import Event
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("virtual_time")]
@@ -83,7 +83,7 @@ async def test_a_new_deployment_gets_its_pods_and_tells_how_it_got_on() -> None:
         (3, 1, 0, 4, 3),
         (4, "25%", "25%", 5, 3),
         (4, 0, 1, 4, 3),
-        (2, 0, 0, 2, 1),
+        (2, 0, "25%", 2, 1),
         (10, "50%", 0, 15, 10),
         (1, 1, 0, 2, 1),
     ],

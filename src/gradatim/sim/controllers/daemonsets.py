@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from gradatim.ports.objects import DAEMON_SET, Manifest, Ref
+from gradatim.sim.builtin.catalogue import NODE, POD
 from gradatim.sim.controllers.belonging import (
     available_in,
     concerned_owners,
@@ -20,7 +21,6 @@ from gradatim.sim.controllers.belonging import (
     set_status,
 )
 from gradatim.sim.controllers.replicasets import pod_from
-from gradatim.sim.controllers.resources import NODE, POD
 from gradatim.sim.controllers.revisions import template_hash
 from gradatim.sim.controllers.rollout import resolve
 from gradatim.sim.controllers.scheduling import fits

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from gradatim.ports.objects import DEPLOYMENT, Manifest, Ref
+from gradatim.sim.builtin.catalogue import POD, REPLICA_SET
 from gradatim.sim.controllers import progress, revisions
 from gradatim.sim.controllers.belonging import (
     annotations_of,
@@ -20,7 +21,6 @@ from gradatim.sim.controllers.belonging import (
     ref_of,
     set_status,
 )
-from gradatim.sim.controllers.resources import POD, REPLICA_SET
 from gradatim.sim.controllers.rollout import (
     DESIRED,
     NO_DEADLINE,
@@ -119,8 +119,7 @@ class Deployments:
         if self.store.peek(ref) is not None:
             return self._collided(rollout)
         self.store.create(ref, made)
-        self._announce(rollout, "NewReplicaSetCreated", f'Created new replica set "{name}"')
-        self._annotate_revision(deployment, revision)
+        self._announce(deployment, revision, "NewReplicaSetCreated", f'Created new replica set "{name}"')
         return self._again(rollout)
 
     def _collided(self, rollout: Rollout) -> Rollout:
@@ -147,25 +146,22 @@ class Deployments:
 
             self.store.mutate(ref_of(REPLICA_SET, rollout.new), inherit)
         if condition(deployment, "Progressing") is None:
-            self._announce(rollout, "FoundNewReplicaSet", f'Found new replica set "{rollout.new["metadata"]["name"]}"')
-        self._annotate_revision(deployment, revision)
+            found = f'Found new replica set "{rollout.new["metadata"]["name"]}"'
+            self._announce(deployment, revision, "FoundNewReplicaSet", found)
+        elif revisions.revision_of(deployment) != revision:
+            self._announce(deployment, revision)
         return self._again(rollout)
 
-    def _annotate_revision(self, deployment: Manifest, revision: int) -> None:
-        if revisions.revision_of(deployment) != revision:
+    def _announce(self, deployment: Manifest, revision: int, reason: str = "", message: str = "") -> None:
+        """Note the revision, and perhaps what became of its ReplicaSet; as status, so it is no new generation."""
 
-            def annotate(obj: Manifest) -> None:
-                obj["metadata"].setdefault("annotations", {})[REVISION] = str(revision)
+        def note(obj: Manifest) -> None:
+            obj["metadata"].setdefault("annotations", {})[REVISION] = str(revision)
+            if reason and progress.deadline_of(deployment) is not None:
+                found = progress.Finding("Progressing", "True", reason, message)
+                progress.set_condition(obj.setdefault("status", {}), found, self.store.now())
 
-            self.store.mutate(ref_of(DEPLOYMENT, deployment), annotate)
-
-    def _announce(self, rollout: Rollout, reason: str, message: str) -> None:
-        deployment = rollout.deployment
-        if progress.deadline_of(deployment) is None:
-            return
-        status = dict(deployment.get("status") or {})
-        if progress.set_condition(status, progress.Finding("Progressing", "True", reason, message), self.store.now()):
-            set_status(self.store, ref_of(DEPLOYMENT, deployment), status)
+        self.store.mutate(ref_of(DEPLOYMENT, deployment), note, "status")
 
     # --- the strategies
 

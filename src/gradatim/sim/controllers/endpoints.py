@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from gradatim.ports.objects import ENDPOINT_SLICE, SERVICE, Manifest, Ref
+from gradatim.sim.builtin.catalogue import ENDPOINTS, POD
 from gradatim.sim.controllers.belonging import is_true, labels_of, owner_reference, ref_of
-from gradatim.sim.controllers.resources import ENDPOINTS, POD
 from gradatim.sim.history import Event
 from gradatim.sim.store import Store
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from gradatim.ports.objects import CONFIG_MAP, SECRET, SERVICE, Manifest, Ref
 from gradatim.sim import metadata
+from gradatim.sim.builtin.catalogue import NODE, POD
 from gradatim.sim.controllers.belonging import condition, ref_of, set_status
 from gradatim.sim.controllers.pod_orders import NotConfigured, grace_of, order_for, ports
-from gradatim.sim.controllers.resources import NODE, POD
 from gradatim.sim.history import Event
 from gradatim.sim.pods.runner import PodRunner, PodState
 from gradatim.sim.store import Store

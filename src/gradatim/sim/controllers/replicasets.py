@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 
 from gradatim.ports.objects import Manifest, Ref, Resource
+from gradatim.sim.builtin.catalogue import POD, REPLICA_SET
 from gradatim.sim.controllers.belonging import (
     available_in,
     concerned_owners,
@@ -18,7 +19,6 @@ from gradatim.sim.controllers.belonging import (
     ref_of,
     set_status,
 )
-from gradatim.sim.controllers.resources import POD, REPLICA_SET
 from gradatim.sim.controllers.rollout import replicas_of
 from gradatim.sim.history import Event
 from gradatim.sim.store import Store

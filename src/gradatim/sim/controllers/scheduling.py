@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from gradatim.ports.objects import Manifest, Ref
 from gradatim.sim import metadata
+from gradatim.sim.builtin.catalogue import NODE, POD
 from gradatim.sim.controllers.belonging import labels_of, ref_of
-from gradatim.sim.controllers.resources import NODE, POD
 from gradatim.sim.history import Event
 from gradatim.sim.store import Store
 

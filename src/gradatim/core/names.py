@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from gradatim.api.canary import Canary
 
+PRIMARY_SUFFIX = "-primary"
+CANARY_SUFFIX = "-canary"
+
 
 def primary_workload(canary: Canary) -> str:
     """The copy of the target that serves users."""
-    return f"{canary.target}-primary"
+    return f"{canary.target}{PRIMARY_SUFFIX}"
 
 
 def primary_service(canary: Canary) -> str:
     """The Service in front of the primary."""
-    return f"{canary.apex}-primary"
+    return f"{canary.apex}{PRIMARY_SUFFIX}"
 
 
 def canary_service(canary: Canary) -> str:
     """The Service in front of the target."""
-    return f"{canary.apex}-canary"
+    return f"{canary.apex}{CANARY_SUFFIX}"
 
 
 def provider(canary: Canary, mesh_provider: str) -> str:

@@ -1,0 +1,144 @@
+"""Carrying out a plan's actions, in order, each safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gradatim.api.canary import FINALIZER
+from gradatim.core.readiness import Waiting
+from gradatim.core.verdict import (
+    Action,
+    AddFinalizer,
+    Ensure,
+    Plan,
+    Promote,
+    RemoveFinalizer,
+    ResumeScaler,
+    RevertApex,
+    RevertRoutes,
+    RevertTarget,
+    Settle,
+    Shift,
+    StartCanary,
+    StopCanary,
+)
+from gradatim.core.weights import Routes
+from gradatim.engine import forms
+from gradatim.engine.site import Site
+from gradatim.engine.waiting import Sleep
+from gradatim.engine.writing import Writer
+from gradatim.kube.errors import Conflict, NotFound
+from gradatim.ports.errors import ProviderError
+from gradatim.ports.objects import Manifest
+from gradatim.ports.workload import Patch
+from gradatim.providers import services
+
+PATIENCE = 10.0
+"""Seconds that `Settle` waits for objects that say that a proxy has not followed yet; then it goes on."""
+
+
+class Hands:
+    """Carries out actions on the objects of one Canary."""
+
+    def __init__(self, writer: Writer, sleep: Sleep) -> None:
+        self._writer = writer
+        self._sleep = sleep
+
+    async def perform(self, site: Site, plan: Plan, action: Action) -> None:
+        """Carry out one action; the site sees the outcome."""
+        match action:
+            case Ensure(part, update):
+                await self._write(site, forms.wanted(site, part, update=update))
+            case Shift(to):
+                await self._shift(site, plan, to)
+            case Settle():
+                await self._settle(site)
+            case Promote(revision):
+                await self._promote(site, revision)
+            case StartCanary():
+                await self._start(site)
+            case StopCanary():
+                await self._stop(site)
+            case ResumeScaler():
+                await self._patch(self._resumed(site))
+            case RevertTarget():
+                await self._revert(site)
+            case RevertApex():
+                if site.providers.kind.generates_services:
+                    await self._write(site, services.restore_apex(site.scene, site.seen))
+            case RevertRoutes():
+                await self._write(site, site.providers.mesh.router.restore(site.scene, site.seen))
+            case AddFinalizer():
+                await self._finalizer(site, present=True)
+            case RemoveFinalizer():
+                await self._finalizer(site, present=False)
+            case _:
+                raise TypeError(f"nobody carries out {action!r}")
+        site.refresh()
+
+    async def _shift(self, site: Site, plan: Plan, to: Routes) -> None:
+        """Session cookies are those that the plan records."""
+        scene = site.scene
+        if plan.status is not None:
+            scene = msgspec.structs.replace(scene, canary=msgspec.structs.replace(scene.canary, status=plan.status))
+        await self._write(site, site.providers.mesh.router.shift(scene, site.seen, to))
+
+    async def _settle(self, site: Site) -> None:
+        """The settle time always; longer while a route object says that it has not been taken over."""
+        await self._sleep(site.settings.settle)
+        waited = 0.0
+        while waited < PATIENCE:
+            site.refresh()
+            try:
+                state = site.providers.mesh.router.settled(site.scene, site.seen)
+            except ProviderError:
+                return
+            if not isinstance(state, Waiting):
+                return
+            await self._sleep(0.5)
+            waited += 0.5
+
+    async def _promote(self, site: Site, revision: str) -> None:
+        if site.facts is None or site.facts.revision != revision:
+            raise Conflict("the target has changed since it was analysed", status=409, about=site.key)
+        await self._write(site, site.providers.kind.workload.promote(site.scene, site.seen, forms.token(site)))
+
+    async def _start(self, site: Site) -> None:
+        await self._patch(self._resumed(site))
+        scaler = site.providers.scaler
+        least = None if scaler is None else scaler.scaler.least(site.scene, site.seen)
+        await self._patch(site.providers.kind.workload.start(site.scene, site.seen, least))
+
+    async def _stop(self, site: Site) -> None:
+        scaler = site.providers.scaler
+        if scaler is not None:
+            await self._patch(scaler.scaler.pause(site.scene, site.seen))
+        await self._patch(site.providers.kind.workload.stop(site.scene, site.seen))
+
+    async def _revert(self, site: Site) -> None:
+        """A target or a scaler that is gone has nothing to be given back."""
+        try:
+            await self._patch(self._resumed(site))
+            await self._patch(site.providers.kind.workload.revert(site.scene, site.seen))
+        except (NotFound, ProviderError):
+            return
+
+    def _resumed(self, site: Site) -> Patch | None:
+        scaler = site.providers.scaler
+        return None if scaler is None else scaler.scaler.resume(site.scene, site.seen)
+
+    async def _write(self, site: Site, manifests: Iterable[Manifest]) -> None:
+        for manifest in manifests:
+            await self._writer.write(forms.ref_of(site, manifest), manifest)
+
+    async def _patch(self, patch: Patch | None) -> None:
+        if patch is not None:
+            await self._writer.patch(patch)
+
+    async def _finalizer(self, site: Site, *, present: bool) -> None:
+        """Only the list of finalizers is sent: the user's spec is not touched."""
+        others = [name for name in site.canary.finalizers if name != FINALIZER]
+        body = {"metadata": {"finalizers": [*others, FINALIZER] if present else others}}
+        await self._writer.patch_guarded(site.key, body)

@@ -1,0 +1,218 @@
+"""Everybody who works on Canaries, behind the five words that a reconcile uses: look, answer, perform, record, tell."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from gradatim.api.canary import Analysis, Canary, CanarySpec, ObjectRef
+from gradatim.api.decode import decode_canary, decode_status
+from gradatim.api.errors import InvalidField, SpecError
+from gradatim.core import validation
+from gradatim.core.news import News
+from gradatim.core.problems import Problem
+from gradatim.core.settings import Settings
+from gradatim.core.timing import interval_of
+from gradatim.core.verdict import Action, Known, Plan, Question, Traits
+from gradatim.engine import statuses
+from gradatim.engine.actions import Hands
+from gradatim.engine.clock import Clock
+from gradatim.engine.library import Library
+from gradatim.engine.memory import Memory
+from gradatim.engine.newsroom import Edition, Newsroom
+from gradatim.engine.questions import Answers
+from gradatim.engine.site import Providers, Site
+from gradatim.engine.telemetry import Telemetry
+from gradatim.engine.writing import Writer
+from gradatim.kube.cache import Cache
+from gradatim.ports.objects import CANARY, Manifest, Ref
+from gradatim.providers import registry
+
+log = logging.getLogger(__name__)
+
+
+class Crew:
+    """Looks, answers, performs, records and tells, for any Canary."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        cache: Cache,
+        library: Library,
+        answers: Answers,
+        hands: Hands,
+        writer: Writer,
+        newsroom: Newsroom,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self._cache = cache
+        self._library = library
+        self._answers = answers
+        self._hands = hands
+        self._writer = writer
+        self._newsroom = newsroom
+        self._telemetry = telemetry
+        self._clock = clock
+        self._memories: dict[Ref, Memory] = {}
+        self._canaries: dict[Ref, Canary] = {}
+
+    async def look(self, key: Ref) -> tuple[Known, Site] | None:
+        """What is known of a Canary now; None when it is gone."""
+        manifest = self._cache.get(key)
+        if manifest is None:
+            return None
+        canary, providers, problems = self._read(manifest)
+        self._canaries[key] = canary
+        memory = self._memories.get(key)
+        if memory is None:
+            memory = self._memories[key] = Memory(canary.status, self._clock.now(), self._clock.ticks())
+        site = Site(key, canary, providers or self._anybody(), self.settings, self._cache)
+        if providers is None or not canary.target:
+            site.trouble = "; ".join(map(str, problems))
+        else:
+            await site.look()
+        interval, floor = canary.spec.analysis.interval, self.settings.interval_floor
+        asleep = memory.asleep(interval, floor, self._clock.ticks())
+        known = Known(
+            canary=canary,
+            settings=self.settings,
+            traits=providers.traits if providers is not None else Traits(),
+            now=self._clock.now(),
+            token=str(uuid4()),
+            due=asleep <= 0,
+            first=memory.first,
+            asleep=asleep,
+            problems=problems,
+        )
+        return known, site
+
+    async def answer(self, known: Known, site: Site, question: Question[Any]) -> Any:
+        """The answer to one question of the core."""
+        return await self._answers.answer(known, site, question)
+
+    async def perform(self, site: Site, plan: Plan, action: Action) -> None:
+        """Carry out one action."""
+        await self._hands.perform(site, plan, action)
+
+    async def record(self, known: Known, plan: Plan) -> None:
+        """Write the plan's status, if that changes anything, and remember the plan."""
+        key, canary = self._key(known.canary), known.canary
+        if plan.status is not None:
+            live = self._cache.get(key)
+            patch = {} if live is None else statuses.patch(live, plan.status)
+            if patch:
+                await self._writer.patch_guarded(key, {"status": patch}, subresource="status")
+        memory = self._memories[key]
+        memory.failures = 0
+        memory.record(canary.status, plan, self._clock.ticks())
+        after = plan.status or canary.status
+        self._telemetry.observe(canary, canary.status, after, plan.weights)
+        if plan.ticked:
+            self._telemetry.lasted(canary, max(0.0, self._clock.now() - known.now))
+
+    def tell(self, known: Known, plan: Plan) -> None:
+        """Publish the plan's news, without those that were told already."""
+        canary = known.canary
+        if plan.status is not None:
+            canary = msgspec.structs.replace(canary, status=plan.status)
+        self._publish(canary, known.canary, plan.news, plan)
+
+    def complain(self, key: Ref, news: tuple[News, ...]) -> None:
+        """Publish news about a look that failed."""
+        canary = self._canaries.get(key)
+        if canary is not None and news:
+            self._publish(canary, canary, news, Plan())
+
+    def failures(self, key: Ref) -> int:
+        """Count one more failed look in a row."""
+        memory = self._memories.get(key)
+        if memory is None:
+            return 1
+        memory.failures += 1
+        return memory.failures
+
+    def interval(self, key: Ref) -> float:
+        """Seconds between the ticks of a Canary."""
+        canary = self._canaries.get(key)
+        text = canary.spec.analysis.interval if canary is not None else ""
+        return interval_of(text, self.settings.interval_floor)
+
+    def forget(self, key: Ref) -> None:
+        """A Canary is gone: nothing of it is kept."""
+        self._memories.pop(key, None)
+        canary = self._canaries.pop(key, None)
+        self._library.forget(key)
+        self._cache.release(key)
+        if canary is not None:
+            self._telemetry.forget(canary)
+            self._newsroom.forget(canary.uid)
+
+    def read(self, manifest: Manifest) -> Canary:
+        """The Canary of a manifest, whatever is wrong with its spec."""
+        return self._read(manifest)[0]
+
+    def _read(self, manifest: Manifest) -> tuple[Canary, Providers | None, tuple[Problem, ...]]:
+        """The Canary, its providers, and what is wrong with it; without providers there is nothing to look at."""
+        try:
+            canary = decode_canary(manifest)
+        except InvalidField as error:
+            return _unreadable(manifest), None, (_problem(error),)
+        try:
+            providers = Providers.of(canary, self.settings)
+        except SpecError as error:
+            return canary, None, (_problem(error),)
+        problems = (
+            *validation.problems(
+                canary,
+                self.settings,
+                providers.traits,
+                generates_services=providers.kind.generates_services,
+            ),
+            *providers.kind.workload.check(canary, self.settings),
+            *providers.mesh.router.check(canary, self.settings),
+        )
+        return canary, providers, problems
+
+    def _anybody(self) -> Providers:
+        """Providers for a Canary whose own cannot be told; nothing is ever looked at or written through them."""
+        return Providers(registry.mesh("kubernetes"), registry.workload("Deployment", "apps/v1"), None)
+
+    def _publish(self, canary: Canary, before: Canary, news: tuple[News, ...], plan: Plan) -> None:
+        key = self._key(canary)
+        memory = self._memories[key]
+        untold = tuple(memory.untold(news, self._clock.ticks()))
+        self._newsroom.publish(key, Edition(canary, before.status.phase, untold, plan.afterwards))
+
+    def _key(self, canary: Canary) -> Ref:
+        return key_of(canary.namespace, canary.name)
+
+
+def key_of(namespace: str, name: str) -> Ref:
+    """The name of a Canary."""
+    return Ref(CANARY, namespace, name)
+
+
+def _problem(error: SpecError) -> Problem:
+    return Problem(error.path, error.message.removeprefix(f"{error.path}: "))
+
+
+def _unreadable(manifest: Manifest) -> Canary:
+    """A Canary whose spec cannot be decoded: its identity and its status are enough to tell its user so."""
+    empty = CanarySpec(target_ref=ObjectRef(name=""), analysis=Analysis())
+    metadata = manifest.get("metadata") or {}
+    return Canary(
+        name=metadata.get("name", ""),
+        namespace=metadata.get("namespace", ""),
+        uid=metadata.get("uid", ""),
+        generation=metadata.get("generation", 0),
+        deleted=bool(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        spec=empty,
+        status=decode_status(manifest),
+    )

@@ -1,0 +1,76 @@
+"""The parts around a target as they must be, and how far the live objects are from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from uuid import NAMESPACE_URL, uuid5
+
+from gradatim.core.verdict import Part, Shape
+from gradatim.engine.differences import changed_paths, merge_patch
+from gradatim.engine.site import Site
+from gradatim.ports.errors import ProviderError
+from gradatim.ports.objects import Manifest, Ref
+from gradatim.providers import services
+
+
+def token(site: Site) -> str:
+    """The `flagger-id` of the primary for what the target is now.
+
+    Made from the Canary, the revision and the configs, so that a copy that is repeated after a crash is the same copy
+    and rolls the primary's pods only once.
+    """
+    facts = site.facts
+    content = "" if facts is None else f"{facts.revision} {sorted((facts.configs or {}).items())}"
+    return str(uuid5(NAMESPACE_URL, f"gradatim:{site.canary.uid}:{content}"))
+
+
+def wanted(site: Site, part: Part, *, update: bool = False) -> list[Manifest]:
+    """The objects of a part as they must be, in writing order; raises ProviderError."""
+    providers, scene, seen = site.providers, site.scene, site.seen
+    made: dict[Part, Callable[[], Iterable[Manifest]]] = {
+        Part.SERVICES: lambda: services.branches(scene, seen) if providers.kind.generates_services else (),
+        Part.PRIMARY: lambda: providers.kind.workload.create(scene, seen, token(site)),
+        Part.SCALER: lambda: (
+            () if providers.scaler is None else providers.scaler.scaler.ensure(scene, seen, update=update)
+        ),
+        Part.APEX: lambda: services.apex(scene, seen) if providers.kind.generates_services else (),
+        Part.ROUTES: lambda: providers.mesh.router.ensure(scene, seen),
+    }
+    return list(made[part]())
+
+
+def ref_of(site: Site, manifest: Manifest) -> Ref:
+    """The name of an object that a provider wants written."""
+    resource = site.providers.resource(manifest)
+    metadata = manifest["metadata"]
+    return Ref(resource, metadata.get("namespace", "") if resource.namespaced else "", metadata["name"])
+
+
+def shape(site: Site) -> Shape:
+    """Which parts lack an object, which have one that differs, and what stops a part."""
+    missing, drifted, changed, trouble = set[Part](), set[Part](), list[str](), dict[Part, str]()
+    for part in Part:
+        try:
+            objects = wanted(site, part)
+        except ProviderError as error:
+            trouble[part] = _unseen(site, part) or error.message
+            continue
+        for manifest in objects:
+            ref = ref_of(site, manifest)
+            if ref.resource in site.unseen:
+                trouble[part] = site.unseen[ref.resource]
+                continue
+            live = site.seen.get(ref)
+            if live is None:
+                missing.add(part)
+            elif patch := merge_patch(live, manifest):
+                drifted.add(part)
+                changed.append(f"{part.value}:{ref.resource.kind} {ref.name} ({', '.join(changed_paths(patch)[:3])})")
+    return Shape(frozenset(missing), frozenset(drifted), tuple(changed), trouble)
+
+
+def _unseen(site: Site, part: Part) -> str:
+    """Why a part's objects could not be looked at, if that is the cause of its trouble."""
+    mesh = site.providers.mesh
+    kinds = (*mesh.writes, *mesh.reads) if part is Part.ROUTES else ()
+    return next((site.unseen[kind] for kind in kinds if kind in site.unseen), "")

@@ -1,0 +1,122 @@
+"""MetricTemplates, AlertProviders and Secrets that Canaries refer to, read through the cache."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import defaultdict
+
+from gradatim.api.alert_provider import AlertProvider
+from gradatim.api.canary import Canary
+from gradatim.api.decode import decode_alert_provider, decode_metric_template
+from gradatim.api.errors import InvalidField, UnknownProvider
+from gradatim.api.metric_template import MetricTemplate
+from gradatim.core.problems import Problem
+from gradatim.core.templates import TemplateError, check
+from gradatim.core.validation import QUERY_NAMES
+from gradatim.kube.cache import Cache
+from gradatim.kube.errors import Forbidden, NotFound
+from gradatim.ports.errors import Missing, ProviderError
+from gradatim.ports.objects import ALERT_PROVIDER, METRIC_TEMPLATE, SECRET, Manifest, Ref, Resource
+from gradatim.providers import registry
+
+
+class Library:
+    """Looks up what a Canary refers to, and remembers who refers to what."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._readers: dict[Ref, set[Ref]] = defaultdict(set)
+
+    def readers(self, ref: Ref) -> frozenset[Ref]:
+        """The Canaries that refer to a template or a provider, whether it exists or not."""
+        return frozenset(self._readers.get(ref, ()))
+
+    def template(self, namespace: str, name: str) -> MetricTemplate:
+        """A MetricTemplate; raises ProviderError."""
+        try:
+            return decode_metric_template(self._find(METRIC_TEMPLATE, namespace, name))
+        except InvalidField as error:
+            raise ProviderError(error.message) from error
+
+    def provider(self, namespace: str, name: str) -> AlertProvider:
+        """An AlertProvider; raises ProviderError."""
+        try:
+            return decode_alert_provider(self._find(ALERT_PROVIDER, namespace, name))
+        except InvalidField as error:
+            raise ProviderError(error.message) from error
+
+    async def secret(self, namespace: str, name: str, owner: Ref | None = None) -> dict[str, str]:
+        """The decoded data of a Secret; raises ProviderError, never with a value of it in the message."""
+        ref = Ref(SECRET, namespace, name)
+        try:
+            await self._cache.want(ref, owner or ref)
+        except (NotFound, Forbidden) as error:
+            raise ProviderError(error.message) from error
+        found = self._cache.get(ref)
+        if found is None:
+            raise Missing(f'secrets "{name}" not found')
+        try:
+            data = {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise ProviderError(f"secret {name}.{namespace} holds bytes that are no text") from error
+        return data
+
+    async def problems(self, key: Ref, canary: Canary) -> list[Problem]:
+        """What the Canary refers to and does not exist, or cannot work."""
+        found: list[Problem] = []
+        for index, metric in enumerate(canary.spec.analysis.metrics):
+            if metric.template_ref is not None:
+                namespace = metric.template_ref.namespace or canary.namespace
+                self._readers[Ref(METRIC_TEMPLATE, namespace, metric.template_ref.name)].add(key)
+                path = f"spec.analysis.metrics[{index}].templateRef"
+                found += await self._template_problems(key, namespace, metric.template_ref.name, metric.interval, path)
+        for index, alert in enumerate(canary.spec.analysis.alerts):
+            namespace = alert.provider_ref.namespace or canary.namespace
+            self._readers[Ref(ALERT_PROVIDER, namespace, alert.provider_ref.name)].add(key)
+            path = f"spec.analysis.alerts[{index}].providerRef"
+            found += await self._alert_problems(key, namespace, alert.provider_ref.name, path)
+        return found
+
+    async def _template_problems(self, key: Ref, namespace: str, name: str, interval: str, path: str) -> list[Problem]:
+        try:
+            template = self.template(namespace, name)
+        except Missing:
+            return [Problem(path, f"MetricTemplate {name}.{namespace} not found; create it or correct the name")]
+        except ProviderError as error:
+            return [Problem(path, f"MetricTemplate {name}.{namespace}: {error.message}")]
+        try:
+            secret = template.spec.provider.secret_ref
+            values = None if secret is None else await self.secret(namespace, secret.name, key)
+            registry.source(template.spec.provider.type).build(template.spec.provider, values, interval or "1m")
+            check(template.spec.query, QUERY_NAMES)
+        except (ProviderError, TemplateError, UnknownProvider) as error:
+            return [Problem(path, f"MetricTemplate {name}.{namespace}: {error.message}")]
+        return []
+
+    async def _alert_problems(self, key: Ref, namespace: str, name: str, path: str) -> list[Problem]:
+        try:
+            provider = self.provider(namespace, name)
+            registry.notifier(provider.spec.type)
+            if provider.spec.secret_ref is not None:
+                secret = await self.secret(namespace, provider.spec.secret_ref.name, key)
+                if not secret.get("address"):
+                    text = f"alert provider {name}.{namespace} secret does not contain an address"
+                    return [Problem(path, text, blocks=False)]
+        except Missing as error:
+            text = f"AlertProvider {name}.{namespace} not found; create it or correct the name"
+            return [Problem(path, text if "alertproviders" in error.message else error.message, blocks=False)]
+        except (ProviderError, UnknownProvider) as error:
+            return [Problem(path, f"AlertProvider {name}.{namespace}: {error.message}", blocks=False)]
+        return []
+
+    def _find(self, resource: Resource, namespace: str, name: str) -> Manifest:
+        found = self._cache.get(Ref(resource, namespace, name))
+        if found is None:
+            raise Missing(f'{resource.qualified} "{name}" not found')
+        return found
+
+    def forget(self, key: Ref) -> None:
+        """The Canary is gone and refers to nothing any more."""
+        for readers in self._readers.values():
+            readers.discard(key)

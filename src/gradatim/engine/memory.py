@@ -1,0 +1,51 @@
+"""What the engine remembers of one Canary between looks. Losing it costs a little waiting and nothing else."""
+
+from __future__ import annotations
+
+from gradatim.api.status import CanaryStatus
+from gradatim.core import conditions
+from gradatim.core.news import News
+from gradatim.core.timing import interval_of
+from gradatim.core.verdict import Plan
+
+
+class Memory:
+    """When the last tick was used, and what has been told in this phase."""
+
+    def __init__(self, status: CanaryStatus, now: float, ticks: float) -> None:
+        since = conditions.seconds(status.last_transition_time)
+        self._last_tick = ticks - (max(0.0, now - since - 1.0) if since is not None else 0.0)
+        self._told: dict[str, float] = {}
+        self.first = True
+        """Whether no tick has been used since the phase or the run began."""
+        self.failures = 0
+        """Errors in a row, for the back-off."""
+
+    def asleep(self, interval: str, floor: float, ticks: float) -> float:
+        """Seconds until the next tick is due; 0 when it is."""
+        return max(0.0, self._last_tick + interval_of(interval, floor) - ticks)
+
+    def record(self, before: CanaryStatus, plan: Plan, ticks: float) -> None:
+        """Note what a plan that was carried out means for the next looks."""
+        if plan.begins or (plan.status is not None and plan.status.phase is not before.phase):
+            self.first = True
+            self._told.clear()
+        elif plan.ticked:
+            self.first = False
+        if plan.ticked:
+            self._last_tick = ticks
+
+    def untold(self, news: tuple[News, ...], ticks: float) -> list[News]:
+        """Those news that have not been told in this phase, or long enough ago; they count as told now."""
+        return [item for item in news if self._is_new(item, ticks)]
+
+    def _is_new(self, item: News, ticks: float) -> bool:
+        if not item.once:
+            return True
+        key = f"{type(item).__name__}:{item.once}"
+        last = self._told.get(key)
+        every = getattr(item, "every", None)
+        if last is not None and (every is None or ticks - last < every):
+            return False
+        self._told[key] = ticks
+        return True

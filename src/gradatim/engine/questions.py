@@ -1,0 +1,147 @@
+"""Answers: each question of the core, put to the live objects or to the world outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradatim.api.payloads import hook_payload
+from gradatim.core.hooks import HookFailed, HookPassed
+from gradatim.core.measurement import NoValues, QueryFailed, Value
+from gradatim.core.problems import Problem
+from gradatim.core.readiness import Absent, Readiness, Ready, Waiting
+from gradatim.core.verdict import (
+    CanaryReady,
+    Formed,
+    HookSays,
+    Known,
+    LiveRoutes,
+    Measure,
+    PrimaryReady,
+    Question,
+    References,
+    Serving,
+    Settled,
+    Shape,
+    SourcesOnline,
+    Target,
+    TargetSeen,
+    Trouble,
+    WhoServes,
+)
+from gradatim.core.weights import Routes
+from gradatim.engine import forms, hooks
+from gradatim.engine.census import Census
+from gradatim.engine.library import Library
+from gradatim.engine.measuring import Measuring
+from gradatim.engine.site import Site
+from gradatim.engine.telemetry import Telemetry
+from gradatim.engine.waiting import Sleep
+from gradatim.ports.errors import ProviderError
+from gradatim.ports.http import Http
+from gradatim.ports.objects import Manifest, Ref
+
+OUTSIDE = (SourcesOnline, HookSays, Measure)
+"""Questions that go out to somebody else: never asked twice in one reconcile."""
+
+
+class Answers:
+    """Finds answers; what cannot be found out is an answer too."""
+
+    def __init__(
+        self, *, library: Library, census: Census, measuring: Measuring, http: Http, telemetry: Telemetry, sleep: Sleep
+    ) -> None:
+        self._library = library
+        self._census = census
+        self._measuring = measuring
+        self._http = http
+        self._telemetry = telemetry
+        self._sleep = sleep
+
+    async def answer(self, known: Known, site: Site, question: Question[Any]) -> Any:
+        """The answer to one question."""
+        match question:
+            case Target():
+                return self._target(site)
+            case Formed():
+                return self._formed(site)
+            case PrimaryReady():
+                return self._ready(known, site, primary=True)
+            case CanaryReady():
+                return self._ready(known, site, primary=False)
+            case WhoServes():
+                return self._serving(site)
+            case LiveRoutes():
+                return self._routes(site)
+            case Settled():
+                return self._settled(site)
+            case References():
+                return await self._references(known, site)
+            case SourcesOnline():
+                text = await self._measuring.online(site)
+                return Ready() if text is None else Trouble(text)
+            case HookSays():
+                return await self._hook(known, question)
+            case Measure():
+                return await self._measure(known, site, question)
+        raise TypeError(f"nobody answers {question!r}")
+
+    def _target(self, site: Site) -> TargetSeen | Trouble:
+        if site.facts is None:
+            return Trouble(site.trouble)
+        return TargetSeen(site.facts.revision, site.facts.configs, site.facts.running)
+
+    def _formed(self, site: Site) -> Shape:
+        return forms.shape(site)
+
+    def _ready(self, known: Known, site: Site, *, primary: bool) -> Readiness:
+        try:
+            return site.providers.kind.workload.ready(site.scene, site.seen, primary=primary, now=known.now)
+        except ProviderError as error:
+            return Absent(error.message)
+
+    def _serving(self, site: Site) -> Serving:
+        workload = site.providers.kind.workload
+        primary = workload.primary(site.canary)
+        return Serving(primary=_has_pods(site, primary), canary=_has_pods(site, workload.target(site.canary)))
+
+    def _routes(self, site: Site) -> Routes | Trouble:
+        try:
+            return site.providers.mesh.router.routes(site.scene, site.seen)
+        except ProviderError as error:
+            return Trouble(error.message)
+
+    def _settled(self, site: Site) -> Ready | Waiting:
+        try:
+            return site.providers.mesh.router.settled(site.scene, site.seen)
+        except ProviderError as error:
+            return Waiting(error.message)
+
+    async def _references(self, known: Known, site: Site) -> tuple[Problem, ...]:
+        missing = await self._library.problems(site.key, known.canary)
+        return (*self._census.problems(site.key), *missing)
+
+    async def _hook(self, known: Known, question: HookSays) -> HookPassed | HookFailed:
+        hook = known.canary.spec.analysis.webhooks[question.index]
+        return await hooks.call(hook, hook_payload(known.canary, hook, question.phase), self._http, self._sleep)
+
+    async def _measure(self, known: Known, site: Site, question: Measure) -> Value | NoValues | QueryFailed:
+        metric = known.canary.spec.analysis.metrics[question.index]
+        found = await self._measuring.measure(site, metric, known.now, template=question.template)
+        if isinstance(found, Value):
+            self._telemetry.measured(known.canary, metric, found.value)
+        return found
+
+
+def _has_pods(site: Site, ref: Ref | None) -> bool:
+    """Whether a workload has an available pod; kinds that report none are taken to serve."""
+    found: Manifest | None = None if ref is None else site.seen.get(ref)
+    if found is None:
+        return ref is None
+    status = found.get("status") or {}
+    if (
+        "replicas" not in (found.get("spec") or {})
+        and "numberAvailable" not in status
+        and "selector" not in found["spec"]
+    ):
+        return True
+    return bool(status.get("availableReplicas") or status.get("numberAvailable"))

@@ -1,0 +1,81 @@
+"""Kubernetes Events on Canaries: written in order, counted up when repeated, never dropped.
+
+Flagger's client library merges and drops events of a busy object; the last words of a release are often lost that way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from uuid import uuid4
+
+from gradatim.api.canary import Canary
+from gradatim.core.conditions import timestamp
+from gradatim.core.news import Event
+from gradatim.kube.client import Client
+from gradatim.kube.errors import NotFound
+from gradatim.ports.objects import CANARY, EVENT, Manifest, Ref
+
+COMPONENT = "flagger"
+REASON = "Synced"
+REMEMBERED = 50
+"""Different events a Canary can have before the oldest is written anew instead of being counted up."""
+
+
+class Recorder:
+    """Writes events; one that says the same as an earlier one of the Canary raises that one's count."""
+
+    def __init__(self, client: Client, now: Callable[[], float]) -> None:
+        self._client = client
+        self._now = now
+        self._known: dict[str, OrderedDict[tuple[str, str], tuple[Ref, int]]] = {}
+
+    async def record(self, canary: Canary, event: Event) -> None:
+        """Write one event; raises KubeError."""
+        known = self._known.setdefault(canary.uid, OrderedDict())
+        key = ("Warning" if event.warning else "Normal", event.text)
+        now = timestamp(self._now())
+        if key in known:
+            ref, count = known.pop(key)
+            try:
+                await self._client.patch(ref, {"count": count + 1, "lastTimestamp": now})
+            except NotFound:  # expired after an hour, as events do
+                ref, count = await self._create(canary, key, now), 0
+            known[key] = (ref, count + 1)
+        else:
+            known[key] = (await self._create(canary, key, now), 1)
+        while len(known) > REMEMBERED:
+            known.popitem(last=False)
+
+    def forget(self, uid: str) -> None:
+        """The Canary is gone."""
+        self._known.pop(uid, None)
+
+    async def _create(self, canary: Canary, key: tuple[str, str], now: str) -> Ref:
+        ref = Ref(EVENT, canary.namespace, f"{canary.name}.{uuid4().hex[:16]}")
+        await self._client.create(ref, _manifest(canary, ref.name, key, now))
+        return ref
+
+
+def _manifest(canary: Canary, name: str, key: tuple[str, str], now: str) -> Manifest:
+    kind, message = key
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": canary.namespace},
+        "involvedObject": {
+            "apiVersion": CANARY.api_version,
+            "kind": CANARY.kind,
+            "name": canary.name,
+            "namespace": canary.namespace,
+            "uid": canary.uid,
+        },
+        "reason": REASON,
+        "message": message[:1024],
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "type": kind,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

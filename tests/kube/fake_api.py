@@ -75,8 +75,11 @@ class FakeApi:
         self.outage = False
         self.gone_as_status = False
         self.watch_list = False
-        self.late = False
-        """Whether watches are held back: events pile up until `catch_up`."""
+        self.half_open = False
+        """Whether watches, once open, are never ended by the server."""
+        self.flow = asyncio.Event()
+        """Cleared, events are under way and do not arrive."""
+        self.flow.set()
         self.refusals: list[tuple[str, str, Reply]] = []
         self.gates: list[tuple[str, str, Gate]] = []
         self.page_limit: int | None = None
@@ -243,11 +246,12 @@ class FakeApi:
 
     async def _chunks(self, stream: Stream, idle: float, lasting: float) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
-        end = loop.time() + lasting
+        end = loop.time() + (float("inf") if self.half_open else lasting)
         while True:
             try:
                 async with asyncio.timeout(min(idle, end - loop.time())):
                     item = await stream.lines.get()
+                    await self.flow.wait()
             except TimeoutError:
                 if loop.time() >= end:
                     return

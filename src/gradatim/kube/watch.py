@@ -34,7 +34,6 @@ from gradatim.kube.envelope import (
 from gradatim.kube.errors import (
     Forbidden,
     Gone,
-    Invalid,
     KubeError,
     NotFound,
     Unauthorized,
@@ -81,7 +80,8 @@ class Store(Protocol):
         ...
 
     def listing(self, rewound: bool) -> None:
-        """A list starts; `rewound` says that the cluster's past has changed, as after restoring a backup."""
+        """A list starts. `rewound` says that the cluster's past has changed, as after restoring a backup: the versions
+        held are worth nothing any more."""
         ...
 
     def listed(self, version: str) -> None:
@@ -164,8 +164,8 @@ class Reflector:
         try:
             async with asyncio.timeout(INITIAL_EVENTS) as limit:
                 return await self._watch(limit)
-        except (TimeoutError, Invalid, Gone) as error:
-            if self._initial is None:
+        except (TimeoutError, KubeError) as error:
+            if self._initial is None or isinstance(error, Forbidden | NotFound | Unauthorized | Unavailable):
                 raise
             self._streaming = False
             log.info("the server does not stream lists, paging instead", extra={**self._words, "error": str(error)})

@@ -44,13 +44,16 @@ def grace_of(pod: Manifest) -> float:
 
 
 def ports(store: Store, pod: Manifest) -> tuple[int, ...]:
-    """Where the pod has to listen: what its containers declare and what Services send to."""
+    """Where the pod has to listen: what its containers declare, Services send to, and Prometheus is told to ask."""
     found = {
         int(port["containerPort"])
         for container in pod["spec"]["containers"]
         for port in container.get("ports") or ()
         if (port.get("protocol") or "TCP") == "TCP"
     }
+    annotations = pod["metadata"].get("annotations") or {}
+    if annotations.get("prometheus.io/scrape") == "true" and annotations.get("prometheus.io/port", "").isdigit():
+        found.add(int(annotations["prometheus.io/port"]))
     for service in services_of(store, pod):
         found.update(number for _, number, protocol in target_ports(service, pod) if protocol == "TCP")
     return tuple(sorted(found))

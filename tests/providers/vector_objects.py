@@ -89,10 +89,15 @@ def leaf(manifest: Any, path: str) -> Any:
     return manifest
 
 
-def canary_with(kind: str, api_version: str, leaves: Leaves) -> Canary:
+def canary_manifest(kind: str, api_version: str, leaves: Leaves) -> Manifest:
     """The Canary `shop` with a target of a kind and with changes."""
     target = {"spec.targetRef.kind": kind, "spec.targetRef.apiVersion": api_version}
-    return decode_canary(changed(_CANARY, target | leaves))
+    return changed(_CANARY, target | leaves)
+
+
+def canary_with(kind: str, api_version: str, leaves: Leaves) -> Canary:
+    """The same, decoded."""
+    return decode_canary(canary_manifest(kind, api_version, leaves))
 
 
 def ref(manifest: Manifest) -> Ref:

@@ -94,7 +94,7 @@ def _refreshed(config: ConfigRef, source: Manifest, live: Manifest, scene: Scene
     _refuse_fixed(config, source, live, scene.canary.namespace)
     wanted = copy_of(live)
     for key in _CONTENT:
-        put(wanted, source.get(key) or None, key)
+        put(wanted, source.get(key), key)
     if source.get("immutable"):
         wanted["immutable"] = True
     if labels := included(labels_of(source), scene.settings.include_label_prefix):

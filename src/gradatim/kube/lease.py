@@ -98,13 +98,15 @@ class Lease:
 
     async def hold(self) -> NoReturn:
         """Renew until the lease is lost, then raise LeaseLost."""
+        pause = self._terms.retry
         try:
             while True:
-                await self._pause()
+                await asyncio.sleep(max(0.0, min(pause, self._left())))
                 left = self._left()
                 if left <= 0:
-                    raise LeaseLost(self._why_not() or "the lease was not renewed in time")
-                await self._renew(min(left, self._terms.retry))
+                    raise LeaseLost(self._why_not() or f"the lease {self._ref} was not renewed in time")
+                renewed = await self._renew(min(left, self._terms.retry))
+                pause = self._terms.retry if renewed else self._terms.retry / 5
         except LeaseLost:
             self._renewed = None
             log.error("Leadership lost", extra={"lease": str(self._ref), "holder": self.holder})
@@ -125,16 +127,15 @@ class Lease:
         except (KubeError, TimeoutError) as error:
             log.warning("the lease could not be released", extra={"lease": str(self._ref), "error": str(error)})
 
-    async def _renew(self, timeout: float) -> None:
+    async def _renew(self, timeout: float) -> bool:
+        """Try to renew; return whether that worked, and raise LeaseLost if it never will."""
         try:
             if not await self._attempt(timeout):
-                raise LeaseLost(f"{self.holder or 'nobody'} holds the lease {self._ref} now")
+                raise LeaseLost(f"{self.holder} holds the lease {self._ref} now")
         except (KubeError, TimeoutError) as error:
             log.warning("the lease could not be renewed", extra={"lease": str(self._ref), "error": str(error)})
-
-    async def _pause(self) -> None:
-        """Until the next try, but not beyond the deadline."""
-        await asyncio.sleep(max(0.0, min(self._terms.retry, self._left())))
+            return False
+        return True
 
     async def _attempt(self, timeout: float) -> bool:
         """Look at the lease and take or renew it if it is ours, free or expired; return whether we lead.

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,7 +33,7 @@ class Server:
         """Where an object of this test's namespace is, or a collection."""
         return path(resource, self.namespace, name, subresource)
 
-    async def create(self, resource: Resource, name: str, **fields: object) -> Manifest:
+    async def create(self, resource: Resource, name: str, **fields: Any) -> Manifest:
         """Create an object that has to be accepted; `metadata` is completed by its name."""
         return await self.client.create(resource, self.namespace, manifest(resource, name, **fields))
 
@@ -40,14 +41,14 @@ class Server:
         """An object that has to be there."""
         return await self.client.get(resource, self.namespace, name)
 
-    async def refusal(self, resource: Resource, name: str, **fields: object) -> Answer:
+    async def refusal(self, resource: Resource, name: str, **fields: Any) -> Answer:
         """The answer to the creation of an object that must not be accepted."""
         answer = await self.client.ask("POST", self.path(resource), manifest(resource, name, **fields))
         assert not answer.ok, f"accepted: {answer.body}"
         return answer
 
 
-def manifest(resource: Resource, name: str, metadata: Manifest | None = None, **fields: object) -> Manifest:
+def manifest(resource: Resource, name: str, metadata: Manifest | None = None, **fields: Any) -> Manifest:
     """An object of this kind with these top-level fields."""
     head = {"apiVersion": resource.api_version, "kind": resource.kind}
     return {**head, "metadata": {"name": name, **(metadata or {})}, **fields}

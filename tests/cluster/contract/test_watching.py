@@ -214,7 +214,7 @@ async def test_a_watch_can_speak_in_tables(server: Server) -> None:
 async def test_bookmarks_come_when_asked_for(server: Server) -> None:
     """One comes just before the server ends a watch in time, so that nothing must be listed again."""
     version = await now(server)
-    wanted = {"resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": 3}
+    wanted: dict[str, str | int] = {"resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": 3}
     async with server.client.watching(server.path(CONFIG_MAP), fieldSelector="metadata.name=b", **wanted) as events:
         await server.create(CONFIG_MAP, "a")
         seen = await rest(events)

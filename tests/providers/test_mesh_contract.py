@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mesh_vectors import file_of, look
-from worlds import World, canary, ref_of, scene
+from worlds import World, canary, ref_of, scene, scribble
 
 from gradatim.core.weights import ALL_PRIMARY, MIRRORED, Routes, split
 from gradatim.ports.mesh import Mesh
@@ -119,10 +119,10 @@ def test_what_was_seen_stays_as_it_was_seen(mesh: Mesh) -> None:
         mesh.router.shift(now, seen, split(30)),
         mesh.router.restore(now, seen),
     ):
-        for manifest in wanted:
-            manifest.setdefault("spec", {})["scribbled"] = True
-            manifest["metadata"]["scribbled"] = True
+        scribble(list(wanted))
     assert dict(seen) == before
+    again, _ = _start(mesh)
+    assert again.objects == world.objects
 
 
 @every_mesh

@@ -95,6 +95,19 @@ def difference(old: Any, new: Any) -> Any:
     return gone | {key: difference(old.get(key), value) for key, value in new.items() if old.get(key) != value}
 
 
+def scribble(value: object) -> None:
+    """Change everything that can be changed in place."""
+    match value:
+        case dict():
+            for child in value.values():
+                scribble(child)
+            value["scribbled"] = True
+        case list():
+            for child in value:
+                scribble(child)
+            value.append("scribbled")
+
+
 @cache
 def _resources() -> dict[tuple[str, str], Resource]:
     listed = [resource for mesh in registry.meshes() for resource in (*mesh.reads, *mesh.writes)]

@@ -14,6 +14,7 @@ gone or was never taken over does not hold up a deletion.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -118,14 +119,22 @@ def _adopted(scene: Scene, found: Manifest, value: str) -> Manifest:
     manifests.put(wanted, _kept_or_new(found, [*ours, *_further(found, ours)]), "spec", "ports")
     if wanted == found:
         return wanted
-    # A selector that is ours already was set by Flagger: what is seen then is not what was there before.
-    if ORIGINAL not in manifests.annotations_of(found) and manifests.mapping(found, "spec", "selector") != selector:
+    if _to_be_noted(scene, found, selector):
         live = manifests.mapping(found, "spec")
         spec: Manifest = {key: live[key] for key in ("selector", "ports") if key in live}
         adoption.mark(wanted, found, spec, (), flux_guard())
     for key, guard in flux_guard().items():
         manifests.put(wanted, guard, "metadata", "annotations", key)
     return wanted
+
+
+def _to_be_noted(scene: Scene, found: Manifest, selector: dict[str, str]) -> bool:
+    """Only the apex is given back. A selector that is ours already was set by Flagger: that was not there before us."""
+    return (
+        manifests.text(found, "metadata", "name") == scene.canary.apex
+        and ORIGINAL not in manifests.annotations_of(found)
+        and manifests.mapping(found, "spec", "selector") != selector
+    )
 
 
 def _taken_over(scene: Scene, found: Manifest) -> bool:
@@ -170,7 +179,7 @@ def _kept_or_new(found: Manifest, wanted: list[Manifest]) -> list[Manifest]:
     """The live ports where they say the same in any order, else the wanted ones with their node ports."""
     live = manifests.items(found, "spec", "ports")
     if _ordered(live) == _ordered(wanted):
-        return live
+        return copy.deepcopy(live)
     return [_with_node_port(port, live) for port in wanted]
 
 

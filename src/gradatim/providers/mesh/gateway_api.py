@@ -18,6 +18,7 @@ A route that was there before keeps its hostnames when `service.hosts` is empty;
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from gradatim.api.canary import Canary, SessionAffinity
@@ -171,7 +172,7 @@ class HttpRoutes:
     ) -> Manifest:
         """One rule with everything that all rules have; `cookie` is a `Set-Cookie` value for its answers."""
         service = canary.spec.service
-        rule: Manifest = {"matches": asked, "backendRefs": backends}
+        rule: Manifest = {"matches": deepcopy(asked), "backendRefs": backends}
         done = filters.of_service(canary, cors=self.full)
         if cookie:
             done = filters.adding("Set-Cookie", cookie, done)

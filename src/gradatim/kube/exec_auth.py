@@ -130,9 +130,10 @@ class Exec:
         except TimeoutError as error:
             raise self._failed(f"{plugin.command} did not finish within {RUN_TIMEOUT:.0f} s") from error
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                if process.returncode is None:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
                     process.kill()
+                await process.wait()
         if process.returncode:
             last = complaint.decode(errors="replace").strip()[-500:]
             raise self._failed(f"{plugin.command} failed with exit code {process.returncode}: {last}", hint=True)

@@ -17,12 +17,13 @@ DEFAULT_LENGTH = 8192
 class Snapshot:
     """One version of one object. Nobody changes `manifest`; its JSON is made at most once."""
 
-    __slots__ = ("_json", "manifest", "version")
+    __slots__ = ("_bare", "_json", "manifest", "version")
 
     def __init__(self, manifest: Manifest, version: int) -> None:
         self.manifest = manifest
         self.version = version
         self._json: bytes | None = None
+        self._bare: bytes | None = None
 
     @property
     def json(self) -> bytes:
@@ -30,6 +31,14 @@ class Snapshot:
         if self._json is None:
             self._json = msgspec.json.encode(self.manifest)
         return self._json
+
+    @property
+    def bare_json(self) -> bytes:
+        """The same without kind and version, as items of a list of a built-in kind are."""
+        if self._bare is None:
+            bare = {key: value for key, value in self.manifest.items() if key not in ("kind", "apiVersion")}
+            self._bare = msgspec.json.encode(bare)
+        return self._bare
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -7,15 +7,29 @@ rules of their own; the store calls the hooks below in the order in which the re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim.refusals import Cause
+from gradatim.sim.schema.model import Schema
+from gradatim.sim.schema.reading import Reading
+from gradatim.sim.selection import field_text
 
 if TYPE_CHECKING:
     from gradatim.sim.store import Store
+    from gradatim.sim.tables.columns import Layout
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+class ScalePaths(msgspec.Struct, frozen=True):
+    """Where the `scale` subresource finds its numbers; `selector` is a path to a string or to a label selector."""
+
+    spec: tuple[str, ...] = ("spec", "replicas")
+    status: tuple[str, ...] = ("status", "replicas")
+    selector: tuple[str, ...] = ("spec", "selector")
 
 
 class Kind:
@@ -30,6 +44,7 @@ class Kind:
         short_names: tuple[str, ...] = (),
         categories: tuple[str, ...] = (),
         subresources: frozenset[str] = frozenset(),
+        scale: ScalePaths | None = None,
         verbs: tuple[str, ...] = VERBS,
         served: tuple[Resource, ...] = (),
     ) -> None:
@@ -38,10 +53,23 @@ class Kind:
         self.list_kind = list_kind or f"{resource.kind}List"
         self.short_names = short_names
         self.categories = categories
-        self.subresources = subresources
+        self.subresources = subresources | ({"scale"} if scale else set())
+        self.scale = scale
         self.verbs = verbs
         self.served = served or (resource,)
-        """Every version clients may use, the preferred one first."""
+        """Every version (or other name) by which clients may use it, the preferred one first."""
+
+    bare_items = False
+    """Whether items of a list come without kind and version, as those of built-in kinds do."""
+
+    passing = False
+    """Whether its objects are questions, answered at once and never stored."""
+
+    merges_strategically = False
+    """Whether strategic merge patches are understood, as they are for built-in kinds."""
+
+    selectable: tuple[str, ...] = ()
+    """The fields beside name and namespace that a field selector can name."""
 
     counts_generations = True
     """Whether `metadata.generation` counts the changes outside metadata and status."""
@@ -55,17 +83,25 @@ class Kind:
     shows_deleted = False
     """Whether a finished DELETE answers with the object, not with a Status."""
 
+    def schema(self, served: Resource) -> Schema | None:
+        """What its objects look like as one of the served resources; None if anything goes."""
+        return None
+
+    def read(self, obj: Manifest, served: Resource, reading: Reading) -> Manifest:
+        """A fresh copy in the stored version of what somebody wrote as `served`: pruned, completed, defaulted."""
+        return clone(obj) | {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
+
     def names(self, name: str, generated: bool) -> list[str]:
         """What is wrong with a name (or with the beginning of one), in sentences."""
         return []
 
     def prepare_create(self, new: Manifest) -> None:
-        """Fill in defaults and drop what a creator must not set."""
+        """Drop what a creator must not set, add what only the server does."""
         if "status" in self.subresources:
             new.pop("status", None)
 
     def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
-        """Fill in defaults and take back what this subresource must not change."""
+        """Take back what this subresource must not change."""
         if "status" in self.subresources:
             keep_other_half(new, old, subresource)
 
@@ -91,22 +127,40 @@ class Kind:
     def prepare_delete(self, obj: Manifest) -> None:
         """What else changes in an object that waits for its end."""
 
-    def to_version(self, obj: Manifest, version: str) -> Manifest:
-        """The object as another served version shows it; the stored one stays as it is."""
-        if version == self.resource.version:
+    def show(self, obj: Manifest, served: Resource) -> Manifest:
+        """A stored object as one of the served resources; what is stored stays as it is."""
+        if served.version == self.resource.version:
             return obj
-        return obj | {"apiVersion": self.version(version).api_version}
+        return obj | {"apiVersion": served.api_version}
 
-    def from_version(self, obj: Manifest, version: str) -> Manifest:
-        """The object as it is stored, from what a client of another served version sent."""
-        if version == self.resource.version:
-            return obj
-        return obj | {"apiVersion": self.resource.api_version}
+    def field(self, obj: Manifest, name: str) -> str:
+        """A field's value as field selectors compare it."""
+        return field_text(obj, name)
 
-    def version(self, version: str) -> Resource:
-        """The resource as this served version names it."""
-        return next(one for one in self.served if one.version == version)
+    def layout(self, served: Resource) -> Layout | None:
+        """The columns that its definition brings; None if `sim.tables` knows them."""
+        return None
 
+    def shows_as_stored(self, served: Resource) -> bool:
+        """Whether `show` has nothing to do."""
+        return served == self.resource
+
+
+def clone(obj: Manifest) -> Manifest:
+    """A private copy of an object."""
+    return {key: clone_value(value) if type(value) in _NESTED else value for key, value in obj.items()}
+
+
+def clone_value(value: Any) -> Any:
+    """A private copy of any decoded JSON."""
+    if type(value) is dict:
+        return clone(value)
+    if type(value) is list:
+        return [clone_value(item) if type(item) in _NESTED else item for item in value]
+    return value
+
+
+_NESTED = frozenset({dict, list})
 
 UNCOUNTED = frozenset({"metadata", "status", "apiVersion", "kind"})
 

@@ -61,6 +61,11 @@ def duplicate(field: str, value: Any) -> Cause:
     return Cause("FieldValueDuplicate", field, f"Duplicate value: {quoted(value)}")
 
 
+def not_there(field: str, value: Any) -> Cause:
+    """A reference to something that does not exist."""
+    return Cause("FieldValueNotFound", field, f"Not found: {quoted(value)}")
+
+
 def forbidden_field(field: str, detail: str) -> Cause:
     """A field that must not be set or changed here."""
     return Cause("FieldValueForbidden", field, f"Forbidden: {detail}")

@@ -21,7 +21,7 @@ import msgspec
 from gradatim.ports.objects import Manifest, Ref, Resource
 from gradatim.sim import metadata
 from gradatim.sim.history import ADDED, DEFAULT_LENGTH, DELETED, MODIFIED, Event, History, Snapshot
-from gradatim.sim.kind import Kind
+from gradatim.sim.kind import Kind, clone
 from gradatim.sim.refusals import (
     Cause,
     NotFound,
@@ -33,6 +33,7 @@ from gradatim.sim.refusals import (
     invalid_object,
     not_found,
 )
+from gradatim.sim.schema.reading import Reading
 
 Manifests: TypeAlias = list[Manifest]
 Snapshots: TypeAlias = list[Snapshot]
@@ -86,6 +87,7 @@ class Store:
         self.ownership: Ownership | None = None
         self._chance = chance or random.Random()  # noqa: S311 - names and uids, no secrets
         self._kinds: dict[str, Kind] = {}
+        self._served: dict[tuple[str, str, str], tuple[Kind, Resource]] = {}
         self._objects: dict[str, dict[tuple[str, str], Snapshot]] = {}
         self._subscribers: list[Callable[[Event], None]] = []
         self._untold: deque[Event] = deque()
@@ -96,18 +98,31 @@ class Store:
     def register(self, kind: Kind | Resource) -> Kind:
         """Serve a resource, a bare `Resource` without any rules; once more gives new rules to what is there."""
         known = kind if isinstance(kind, Kind) else Kind(kind)
-        self._kinds[known.resource.qualified] = known
-        self._objects.setdefault(known.resource.qualified, {})
+        table = self._objects.setdefault(known.resource.qualified, {})
+        for served in (known.resource, *known.served):
+            self._kinds[served.qualified] = known
+            self._objects[served.qualified] = table
+        self._index()
         return known
 
     def unregister(self, resource: Resource) -> None:
         """Stop serving a resource; its objects must be gone."""
-        del self._kinds[resource.qualified]
-        del self._objects[resource.qualified]
+        for served in self.kind(resource).served:
+            self._kinds.pop(served.qualified, None)
+            self._objects.pop(served.qualified, None)
+        self._index()
+
+    def _index(self) -> None:
+        names = ((kind, served) for kind in self.kinds() for served in kind.served)
+        self._served = {(one.group, one.version, one.plural): (kind, one) for kind, one in names}
+
+    def serving(self, group: str, version: str, plural: str) -> tuple[Kind, Resource] | None:
+        """Which kind, and as which resource, is served there."""
+        return self._served.get((group, version, plural))
 
     def kinds(self) -> list[Kind]:
         """Every served resource."""
-        return list(self._kinds.values())
+        return list(dict.fromkeys(self._kinds.values()))
 
     def kind(self, resource: Resource) -> Kind:
         """The rules of a resource; NotFound if it is not served."""
@@ -140,7 +155,7 @@ class Store:
         """The same for reading only."""
         kind = self.kind(resource)
         for snapshot in self.snapshots(resource, namespace):
-            yield kind.to_version(snapshot.manifest, resource.version)
+            yield kind.show(snapshot.manifest, resource)
 
     def snapshot(self, ref: Ref) -> Snapshot:
         """An object as it is stored; NotFound if there is none."""
@@ -152,14 +167,14 @@ class Store:
 
     def snapshots(self, resource: Resource, namespace: str = "", version: int = 0) -> Snapshots:
         """All objects of a resource as they are stored, or were at `version`, in the order of their names."""
-        self.kind(resource)
+        stored = self.kind(resource).resource
         table = self._objects[resource.qualified]
         if version and version != self.version:
-            table = self.history.rewind(table, version, resource.qualified)
+            table = self.history.rewind(table, version, stored.qualified)
         return [table[key] for key in sorted(table) if not namespace or key[0] == namespace]
 
     def _shown(self, ref: Ref, snapshot: Snapshot) -> Manifest:
-        return self.kind(ref.resource).to_version(snapshot.manifest, ref.resource.version)
+        return self.kind(ref.resource).show(snapshot.manifest, ref.resource)
 
     # Being told -------------------------------------------------------------------------------------------------
 
@@ -207,10 +222,19 @@ class Store:
         """Delete an object, or mark it as being deleted while finalizers or a grace period hold it."""
         return self.remove(ref, policy=policy, uid=uid, grace=grace)
 
-    def insert(self, ref: Ref, obj: Manifest, *, writer: Writer = CONTROLLERS, dry_run: bool = False) -> Outcome:
-        """`create` for callers that need the stored snapshot."""
+    def insert(
+        self,
+        ref: Ref,
+        obj: Manifest,
+        *,
+        writer: Writer = CONTROLLERS,
+        reading: Reading | None = None,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """`create` for callers that need the stored snapshot, or care for what was dropped while reading."""
         kind = self.kind(ref.resource)
-        new = kind.from_version(clone(obj), ref.resource.version)
+        reading = reading or Reading()
+        new = self._read(kind, ref, obj, reading)
         meta = new.setdefault("metadata", {})
         generated = not meta.get("name") and bool(meta.get("generateName"))
         if generated:
@@ -226,29 +250,37 @@ class Store:
         kind.prepare_create(new)
         self._admit(ref, new, None)
         self._own(kind, new, None, writer, "")
-        self._finish(kind, new, None, "", [])
+        self._finish(kind, new, None, "", reading.causes)
         if ref.name and (ref.namespace, ref.name) in self._objects[ref.resource.qualified]:
             raise already_exists(ref.resource, ref.name, generated)
         return Outcome(Snapshot(new, 0) if dry_run else self._commit(ADDED, ref, new, None), created=True)
 
     def replace(
-        self, ref: Ref, obj: Manifest, subresource: str = "", *, writer: Writer = CONTROLLERS, dry_run: bool = False
+        self,
+        ref: Ref,
+        obj: Manifest,
+        subresource: str = "",
+        *,
+        writer: Writer = CONTROLLERS,
+        reading: Reading | None = None,
+        dry_run: bool = False,
     ) -> Outcome:
-        """`update` for callers that need the stored snapshot, and the real rules about a missing resourceVersion."""
+        """`update` for callers that need more, with the real rules about a missing resourceVersion."""
         kind = self.kind(ref.resource)
+        reading = reading or Reading()
+        new = self._read(kind, ref, obj, reading)
         before = self._objects[ref.resource.qualified].get((ref.namespace, ref.name))
         if before is None:
             if kind.created_by_update and not subresource:
-                return self.insert(ref, _without_version(obj), writer=writer, dry_run=dry_run)
+                return self.insert(ref, _without_version(obj), writer=writer, reading=reading, dry_run=dry_run)
             raise not_found(ref.resource, ref.name)
         ref = Ref(kind.resource, ref.namespace, ref.name)
         old = before.manifest
-        new = kind.from_version(clone(obj), ref.resource.version)
         meta = new.setdefault("metadata", {})
         self._check_version(kind, ref, meta, before)
         if meta.setdefault("namespace", ref.namespace) != ref.namespace:
             raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        causes = metadata.carry_over(meta, old["metadata"])
+        causes = [*reading.causes, *metadata.carry_over(meta, old["metadata"])]
         kind.prepare_update(new, old, subresource)
         metadata.tidy(new["metadata"])
         self._admit(ref, new, old)
@@ -256,7 +288,7 @@ class Store:
             self._own(kind, new, old, writer, subresource)
         elif "managedFields" in old["metadata"]:
             new["metadata"].setdefault("managedFields", old["metadata"]["managedFields"])
-        if kind.counts_generations and kind.changed(new, old):
+        if kind.counts_generations and subresource != "status" and kind.changed(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         self._finish(kind, new, old, subresource, causes)
         if self._released(kind, new):
@@ -288,6 +320,11 @@ class Store:
         if _same(new, before.manifest):
             return Outcome(before)
         return Outcome(_unwritten(new, before) if dry_run else self._commit(MODIFIED, ref, new, before))
+
+    def _read(self, kind: Kind, ref: Ref, obj: Manifest, reading: Reading) -> Manifest:
+        new = kind.read(obj, ref.resource, reading)
+        reading.settle(ref.resource.api_version, ref.resource.kind)
+        return new
 
     def _mark(self, kind: Kind, new: Manifest, policy: str, grace: int | None) -> bool:
         """Say in the object that it is being deleted; False if nothing holds it any longer."""
@@ -344,8 +381,8 @@ class Store:
     ) -> None:
         """Hand out addresses, then refuse what is wrong."""
         kind.allocate(new, old, self)
-        wrong = [*causes, *metadata.check(new["metadata"], old["metadata"] if old else None, kind)]
-        wrong += kind.validate(new, old, subresource)
+        wrong = [*metadata.check(new["metadata"], old["metadata"] if old else None, kind)]
+        wrong += [*kind.validate(new, old, subresource), *causes]
         if wrong:
             raise invalid_object(kind.resource.group, kind.resource.kind, new["metadata"].get("name", ""), wrong)
 
@@ -364,6 +401,10 @@ class Store:
         self._tell()
         return after
 
+    def number(self, low: int, high: int) -> int:
+        """A number by chance, both ends included."""
+        return self._chance.randint(low, high)
+
     def uid(self) -> str:
         """A fresh identifier."""
         return str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
@@ -377,22 +418,6 @@ class Store:
                 break
         return name
 
-
-def clone(obj: Manifest) -> Manifest:
-    """A private copy of an object."""
-    return {key: clone_value(value) if type(value) in _NESTED else value for key, value in obj.items()}
-
-
-def clone_value(value: Any) -> Any:
-    """A private copy of any decoded JSON."""
-    if type(value) is dict:
-        return clone(value)
-    if type(value) is list:
-        return [clone_value(item) if type(item) in _NESTED else item for item in value]
-    return value
-
-
-_NESTED = frozenset({dict, list})
 
 _VOLATILE = frozenset({"resourceVersion", "managedFields"})
 

@@ -1,0 +1,212 @@
+"""Services: defaults, addresses and node ports, and what may not change once given."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gradatim.ports.objects import Manifest
+from gradatim.sim import names
+from gradatim.sim.builtin.kind import Builtin, masked
+from gradatim.sim.builtin.podspec import check_labels
+from gradatim.sim.refusals import Cause, duplicate, forbidden_field, invalid, invalid_object, required
+from gradatim.sim.store import Store
+
+RANGE = ipaddress.ip_network("10.96.0.0/16")
+KEPT_FREE = 256
+"""The lower end of the range is for addresses that people ask for, such as a cluster's DNS."""
+NODE_PORTS = range(30000, 32768)
+
+_EXTERNAL = ("NodePort", "LoadBalancer")
+_HEADLESS = "None"
+_PORT_RULE = "must be between 1 and 65535, inclusive"
+_AFFINITY_SECONDS = 10800
+
+
+class Service(Builtin):
+    """A Service."""
+
+    shows_deleted = True
+    created_by_update = True
+    selectable = ("spec.clusterIP", "spec.type")
+
+    def names(self, name: str, generated: bool) -> list[str]:
+        """A Service's name is one label of a DNS name."""
+        return list(names.label(masked(name) if generated else name))
+
+    def default(self, obj: Manifest) -> None:
+        """Ports that point to themselves, policies that fit the type."""
+        spec = obj["spec"]
+        if spec["sessionAffinity"] == "None":
+            spec.pop("sessionAffinityConfig", None)
+        elif spec["sessionAffinity"] == "ClientIP":
+            client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
+            client.setdefault("timeoutSeconds", _AFFINITY_SECONDS)
+        for port in spec.get("ports", ()):
+            if not port.get("targetPort"):
+                port["targetPort"] = port["port"]
+        if spec["type"] in _EXTERNAL or (spec["type"] == "ClusterIP" and spec.get("externalIPs")):
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        if spec["type"] != "ExternalName":
+            spec.setdefault("internalTrafficPolicy", "Cluster")
+        if spec["type"] == "LoadBalancer":
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+    def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
+        """What was handed out stays, unless the type has no use for it."""
+        super().prepare_update(new, old, subresource)
+        if subresource:
+            return
+        spec, before = new["spec"], old["spec"]
+        if spec["type"] != "ExternalName" and before["type"] != "ExternalName":
+            if not spec.get("clusterIP") and not spec.get("clusterIPs"):
+                _take(spec, before, "clusterIP", "clusterIPs")
+            for key in ("ipFamilies", "ipFamilyPolicy"):
+                if key not in spec:
+                    _take(spec, before, key)
+        elif spec["type"] == "ExternalName" and spec.get("clusterIP") == before.get("clusterIP"):
+            for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+                spec.pop(key, None)
+        _keep_node_ports(spec, before)
+
+    def allocate(self, new: Manifest, old: Manifest | None, store: Store) -> None:
+        """Hand out a cluster address and node ports."""
+        spec = new["spec"]
+        if spec["type"] == "ExternalName":
+            return
+        if spec.get("clusterIP") and not spec.get("clusterIPs"):
+            spec["clusterIPs"] = [spec["clusterIP"]]
+        elif spec.get("clusterIPs") and not spec.get("clusterIP"):
+            spec["clusterIP"] = spec["clusterIPs"][0]
+        if old is None or "clusterIP" not in old["spec"]:
+            self._give_address(new, store)
+        dual = spec["clusterIP"] == _HEADLESS and not spec.get("selector")
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack" if dual else "SingleStack")
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if dual else ["IPv4"])
+        if spec["type"] in _EXTERNAL:
+            self._give_node_ports(spec, store)
+
+    def _give_address(self, new: Manifest, store: Store) -> None:
+        spec = new["spec"]
+        wanted = spec.get("clusterIP")
+        if wanted == _HEADLESS:
+            return
+        taken = {one["spec"].get("clusterIP") for one in store.scan(self.resource)}
+        if not wanted:
+            first = int(RANGE.network_address)
+            while not wanted or wanted in taken:
+                wanted = str(ipaddress.ip_address(first + store.number(KEPT_FREE, RANGE.num_addresses - 1)))
+            spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
+        elif _address(wanted) is not None:
+            why = ""
+            if _address(wanted) not in RANGE:
+                why = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {RANGE}"
+            elif wanted in taken:
+                why = "provided IP is already allocated"
+            if why:
+                cause = invalid("spec.clusterIPs", spec["clusterIPs"], f"failed to allocate IP {wanted}: {why}")
+                raise invalid_object("", "Service", new["metadata"]["name"], [cause])
+
+    def _give_node_ports(self, spec: Manifest, store: Store) -> None:
+        used = {port.get("nodePort") for one in store.scan(self.resource) for port in one["spec"].get("ports", ())}
+        used |= {port.get("nodePort") for port in spec.get("ports", ())}
+        for port in spec.get("ports", ()):
+            while not port.get("nodePort"):
+                candidate = store.number(NODE_PORTS[0], NODE_PORTS[-1])
+                if candidate not in used:
+                    used.add(candidate)
+                    port["nodePort"] = candidate
+
+    def check(self, new: Manifest, old: Manifest | None) -> Iterable[Cause]:
+        """Ports, addresses, names."""
+        spec = new["spec"]
+        if old is not None and "ExternalName" not in (spec["type"], old["spec"]["type"]):
+            before, now = old["spec"].get("clusterIPs", []), spec.get("clusterIPs", [])
+            if before and now != before:
+                yield invalid("spec.clusterIPs[0]", now, "may not change once set")
+        ports = spec.get("ports", [])
+        if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != _HEADLESS:
+            yield required("spec.ports")
+        if spec["type"] == "ExternalName" and not spec.get("externalName"):
+            yield required("spec.externalName")
+        yield from _check_ports(spec, ports)
+        yield from check_labels(spec.get("selector", {}), "spec.selector")
+        for index, address in enumerate(spec.get("clusterIPs", ())):
+            if address != _HEADLESS and _address(address) is None:
+                detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+                yield invalid(f"spec.clusterIPs[{index}]", address, detail)
+        if spec.get("ipFamilyPolicy") == "SingleStack":
+            for index, family in enumerate(spec.get("ipFamilies", ())):
+                if family == "IPv6":
+                    yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+
+
+def _check_ports(spec: Manifest, ports: list[Manifest]) -> Iterator[Cause]:
+    taken_names: set[str] = set()
+    for index, port in enumerate(ports):
+        path, name = f"spec.ports[{index}]", port.get("name", "")
+        if not name and len(ports) > 1:
+            yield required(f"{path}.name")
+        elif name:
+            yield from (invalid(f"{path}.name", name, sentence) for sentence in names.label(name))
+            if name in taken_names:
+                yield duplicate(f"{path}.name", name)
+            taken_names.add(name)
+        if not 0 < port["port"] < 65536:
+            yield invalid(f"{path}.port", port["port"], _PORT_RULE)
+        yield from check_target(port["targetPort"], f"{path}.targetPort")
+        if port.get("nodePort") and spec["type"] not in _EXTERNAL:
+            yield forbidden_field(f"{path}.nodePort", f"may not be used when `type` is '{spec['type']}'")
+    seen: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        if (port["protocol"], port["port"]) in seen:
+            shown = {"Name": "", "Protocol": port["protocol"], "AppProtocol": None, "Port": port["port"]}
+            yield duplicate(f"spec.ports[{index}]", shown | {"TargetPort": 0, "NodePort": 0})
+        seen.add((port["protocol"], port["port"]))
+
+
+def check_target(target: Any, path: str) -> Iterator[Cause]:
+    """A port by number or by name."""
+    if isinstance(target, int):
+        if not 0 < target < 65536:
+            yield invalid(path, target, _PORT_RULE)
+        return
+    if len(target) > 15:
+        yield invalid(path, target, "must be no more than 15 characters")
+    if not re.fullmatch("[-a-z0-9]+", target):
+        yield invalid(path, target, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search("[a-z]", target):
+        yield invalid(path, target, "must contain at least one letter (a-z)")
+    if "--" in target:
+        yield invalid(path, target, "must not contain consecutive hyphens")
+    if target.startswith("-") or target.endswith("-"):
+        yield invalid(path, target, "must not begin or end with a hyphen")
+
+
+def _keep_node_ports(spec: Manifest, before: Manifest) -> None:
+    if spec["type"] in _EXTERNAL and before["type"] in _EXTERNAL:
+        given = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", ())}
+        for port in spec.get("ports", ()):
+            kept = given.get((port["protocol"], port["port"]))
+            if not port.get("nodePort") and kept:
+                port["nodePort"] = kept
+    elif before["type"] in _EXTERNAL:
+        given = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", ())}
+        for port in spec.get("ports", ()):
+            if port.get("nodePort") == given.get((port["protocol"], port["port"])):
+                port.pop("nodePort", None)
+
+
+def _take(new: Manifest, old: Manifest, *keys: str) -> None:
+    for key in keys:
+        if key in old:
+            new[key] = old[key]
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The four languages in which clients say what shall change in an object."""

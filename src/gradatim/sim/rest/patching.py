@@ -1,0 +1,100 @@
+"""PATCH: what shall change, in one of four languages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gradatim.ports.objects import Manifest
+from gradatim.sim.kind import clone
+from gradatim.sim.patches import json_patch, merge_patch, strategic
+from gradatim.sim.refusals import Refused, bad_request, invalid, invalid_object
+from gradatim.sim.rest import bodies, options
+from gradatim.sim.rest.messages import Request, Response
+from gradatim.sim.rest.routes import Route
+from gradatim.sim.rest.writing import not_allowed, written
+from gradatim.sim.schema.reading import Reading, Unreadable
+from gradatim.sim.store import Store, Writer
+
+JSON_PATCH = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+
+_REJECTED = "the server rejected our request due to an error in our request"
+
+
+def patch(store: Store, route: Route, request: Request) -> Response:
+    """PATCH to an object or its status."""
+    if not route.name:
+        raise not_allowed()
+    media = bodies.media_type(request)
+    if media not in (JSON_PATCH, MERGE, STRATEGIC, APPLY):
+        raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    asked = options.write_options(request, "PatchOptions")
+    if media == APPLY:
+        raise not_allowed()
+    if asked.force is not None:
+        from_apply = "may not be specified for non-apply patch"
+        cause = invalid("force", asked.force, from_apply)
+        raise invalid_object("meta.k8s.io", "PatchOptions", "", [cause])
+    before = route.kind.show(store.snapshot(route.ref).manifest, route.served)
+    changed = _changed(route, request, media, before)
+    reading = Reading(asked.validation)
+    if asked.validation != "Ignore":
+        reading.duplicates += bodies.double_keys(request.body)
+    try:
+        outcome = store.replace(
+            route.ref,
+            changed,
+            route.subresource,
+            writer=Writer(asked.manager),
+            reading=reading,
+            dry_run=asked.dry_run,
+        )
+    except Unreadable as error:
+        raise _invalid_patch(changed, error) from None
+    return written(route, request, outcome, reading)
+
+
+def _changed(route: Route, request: Request, media: str, before: Manifest) -> Manifest:
+    """The object as the patch would have it."""
+    try:
+        given = msgspec.json.decode(request.body)
+    except msgspec.DecodeError as error:
+        if media == MERGE:
+            raise bad_request("invalid JSON patch") from None
+        raise bad_request(f"error decoding patch: {error}") from None
+    wanted = list if media == JSON_PATCH else dict
+    if not isinstance(given, wanted):
+        found = "array" if isinstance(given, list) else "object" if isinstance(given, dict) else "value"
+        into = "[]handlers.jsonPatchOp" if media == JSON_PATCH else "map[string]interface {}"
+        raise bad_request(f"error decoding patch: json: cannot unmarshal {found} into Go value of type {into}")
+    try:
+        changed: Any = _apply(route, media, before, given)
+    except json_patch.Impossible:
+        raise Refused(422, "Invalid", _REJECTED) from None
+    except strategic.Unmergeable as error:
+        raise bad_request(str(error)) from None
+    if not isinstance(changed, dict):
+        raise Refused(422, "Invalid", _REJECTED)
+    return changed
+
+
+def _apply(route: Route, media: str, before: Manifest, given: Any) -> Any:
+    match media:
+        case "application/json-patch+json":
+            return json_patch.apply(before, given)
+        case "application/merge-patch+json":
+            return merge_patch.apply(clone(before), given)
+    schema = route.kind.schema(route.served)
+    if not route.kind.merges_strategically or schema is None:
+        raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    return strategic.apply(clone(before), given, schema)
+
+
+def _invalid_patch(changed: Manifest, error: Unreadable) -> Refused:
+    """What came out of the patch is no object of its kind; the server shows it whole."""
+    text = msgspec.json.encode(dict(sorted(changed.items()))).decode()
+    return invalid_object("", "", "", [invalid("patch", text, error.why)])

@@ -1,0 +1,66 @@
+"""Which resource, object and subresource a path means."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gradatim.ports.objects import Ref, Resource
+from gradatim.sim.kind import Kind
+from gradatim.sim.refusals import unknown_path
+from gradatim.sim.store import Store
+
+_OF_NAMESPACES = frozenset(("status", "finalize"))
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a request goes. Without a name it means the collection."""
+
+    kind: Kind
+    served: Resource
+    namespace: str
+    name: str
+    subresource: str
+
+    @property
+    def ref(self) -> Ref:
+        """The object."""
+        return Ref(self.served, self.namespace, self.name)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A path taken apart: `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME/SUBRESOURCE`."""
+
+    group: str
+    version: str
+    plural: str = ""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+
+def take_apart(path: str) -> Place | None:
+    """A path below `/api` or `/apis` with at least a version; None for everything else."""
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 1:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 2:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[:1] == ["namespaces"] and len(rest) > 2 and rest[2] not in _OF_NAMESPACES:
+        namespace, rest = rest[1], rest[2:]
+    plural, name, *deeper = [*rest, "", ""][: max(2, len(rest))]
+    return Place(group, version, plural, namespace, name, "/".join(deeper))
+
+
+def find(store: Store, place: Place) -> Route:
+    """The route of a place; NotFound if nothing is served there."""
+    found = store.serving(place.group, place.version, place.plural)
+    if found is None:
+        raise unknown_path()
+    kind, served = found
+    fits = bool(place.namespace) or not place.name if served.namespaced else not place.namespace
+    if not fits or (place.subresource and place.subresource not in kind.subresources):
+        raise unknown_path()
+    return Route(kind, served, place.namespace, place.name, place.subresource)

@@ -1,0 +1,52 @@
+"""The built-in checks are asked in Flagger's words: texts as recorded, or by the tables of the specification."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradatim.ports.mesh import QueryScope
+from gradatim.providers import registry
+
+SCOPE = QueryScope(
+    name="cart", namespace="shop", target="cart-v1", service="cart", ingress="web", route="cart-v1", interval="1m"
+)
+_NGINX = 'namespace="shop", ingress="web", canary!=""'
+_TRAEFIK = 'service=~"shop-cart-canary-[0-9a-zA-Z-]+@kubernetescrd"'
+_BUCKETS = "traefik_service_request_duration_seconds_bucket"
+_PODS = 'kubernetes_namespace="shop", kubernetes_pod_name=~"cart-v1-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"'
+
+SUCCESS_RATES = {
+    "nginx": f' sum( rate( nginx_ingress_controller_requests{{ {_NGINX}, status!~"5.*" }}[1m] ) )'
+    f" / sum( rate( nginx_ingress_controller_requests{{ {_NGINX} }}[1m] ) ) * 100",
+    "traefik": f' sum( rate( {_BUCKETS}{{ {_TRAEFIK}, code!~"5..", le="+Inf" }}[1m] ) )'
+    f' / sum( rate( {_BUCKETS}{{ {_TRAEFIK}, le="+Inf" }}[1m] ) ) * 100',
+    "kubernetes": f' sum( rate( http_request_duration_seconds_count{{ {_PODS}, status!~"5.*" }}[1m] ) )'
+    f" / sum( rate( http_request_duration_seconds_count{{ {_PODS} }}[1m] ) ) * 100",
+}
+DURATIONS = {
+    "nginx": f" sum( rate( nginx_ingress_controller_response_duration_seconds_sum{{ {_NGINX} }}[1m] ) )"
+    f" / sum( rate( nginx_ingress_controller_response_duration_seconds_count{{ {_NGINX} }}[1m] ) ) * 1000",
+    "traefik": f" histogram_quantile( 0.99, sum( rate( {_BUCKETS}{{ {_TRAEFIK} }}[1m] ) ) by (le) ) * 1000",
+    "kubernetes": " histogram_quantile( 0.99, sum( rate( http_request_duration_seconds_bucket"
+    f"{{ {_PODS} }}[1m] ) ) by (le) )",
+}
+
+
+@pytest.mark.parametrize("mesh", SUCCESS_RATES)
+def test_success_rates_are_asked_as_recorded(mesh: str) -> None:
+    """Percent; recordings nginx-canary, traefik-canary, kubernetes-blue-green."""
+    assert registry.mesh(mesh).queries.success_rate(SCOPE) == SUCCESS_RATES[mesh]
+
+
+@pytest.mark.parametrize("mesh", DURATIONS)
+def test_durations_are_asked_by_the_table(mesh: str) -> None:
+    """Milliseconds in the query, or seconds where the mesh says so."""
+    queries = registry.mesh(mesh).queries
+    assert queries.duration(SCOPE) == DURATIONS[mesh]
+    assert queries.duration_in_seconds == (mesh == "kubernetes")
+
+
+@pytest.mark.parametrize("mesh", ["gatewayapi:v1", "gatewayapi:v1beta1"])
+def test_gateways_ask_the_applications(mesh: str) -> None:
+    """Gateways have no series in common, so the applications' own are used, as without a mesh."""
+    assert registry.mesh(mesh).queries is registry.mesh("kubernetes").queries

@@ -32,6 +32,7 @@ from gradatim.providers.queries import mean, ratio
 from gradatim.providers.tracking import untracked
 
 NAME = "nginx"
+_COMPARISONS = {"exact": "value", "regex": "pattern"}
 _NO_INGRESS = "ingress selector is empty"
 
 
@@ -139,16 +140,17 @@ def _canary_annotations(canary: Canary, prefix: str, to: Routes) -> dict[str, st
 
 
 def _by_request(canary: Canary, prefix: str) -> dict[str, str]:
+    """The test's header and cookie; what annotations cannot express would move the wrong users, so it is refused."""
+    if problem := next((problem for problem in _check_matches(canary) if problem.blocks), None):
+        raise ProviderError(f"Invalid request matching selectors: {problem}")
     found: dict[str, str] = {}
     for _, name, value in _headers(canary):
         if _is_cookie(name, value):
             found[f"{prefix}/canary-by-cookie"] = value["exact"]
             continue
         found[f"{prefix}/canary-by-header"] = name
-        if value.get("exact"):
-            found[f"{prefix}/canary-by-header-value"] = value["exact"]
-        elif value.get("regex"):
-            found[f"{prefix}/canary-by-header-pattern"] = value["regex"]
+        kind = "exact" if value.get("exact") else "regex"
+        found[f"{prefix}/canary-by-header-{_COMPARISONS[kind]}"] = value[kind]
     return found
 
 

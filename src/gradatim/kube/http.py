@@ -31,6 +31,7 @@ HEADERS_TIMEOUT = 30.0
 KEEP_IDLE = 30.0
 """Idle connections are dropped after this; load balancers in between tend to forget them after a minute."""
 CONNECTIONS = 100
+"""Requests under way at once. The rest waits in line here: aiohttp's own limit lets late comers overtake."""
 BUFFER = 256 * 1024
 
 
@@ -59,6 +60,7 @@ class HttpTransport:
         self._secure = self._base.startswith("https://")
         self._shown: Certificate | None = None
         self._context: ssl.SSLContext | None = None
+        self._line = asyncio.Semaphore(CONNECTIONS)
         self._requests: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
 
@@ -74,9 +76,9 @@ class HttpTransport:
     ) -> Reply:
         """Ask and wait for the whole answer."""
         if self._requests is None:
-            self._requests = _session(CONNECTIONS)
+            self._requests = _session()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout), self._line:
                 response = await self._ask(self._requests, _Asked(method, path, query, headers, body))
                 async with response:
                     return Reply(response.status, response.headers, await response.read())
@@ -101,7 +103,7 @@ class HttpTransport:
     @asynccontextmanager
     async def _stream(self, asked: _Asked) -> AsyncIterator[StreamReply]:
         if self._streams is None:
-            self._streams = _session(0)
+            self._streams = _session()
         try:
             async with asyncio.timeout(HEADERS_TIMEOUT):
                 response = await self._ask(self._streams, asked)
@@ -175,8 +177,8 @@ class HttpTransport:
                 await session.close()
 
 
-def _session(connections: int) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_IDLE, socket_factory=_socket)
+def _session() -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE, socket_factory=_socket)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -1,0 +1,148 @@
+"""Finds every difference between two recordings of one scenario, each as one line of text."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+
+from cluster.parity.normal import NOT_READY, comparable_states, event_text, folded_query, hook_texts
+from cluster.parity.recording import Recording, StateRow
+from gradatim.ports.objects import Manifest
+
+ABSENT = "absent"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One thing that is not as the reference did it."""
+
+    what: str
+    """`outcome`, `phases`, `events`, `hooks`, `queries` or `state`."""
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        """The line that the table of allowed differences is matched against."""
+        return f"{self.where}: {self.text}"
+
+
+def compare(reference: Recording, ours: Recording) -> list[Difference]:
+    """Everything that differs, allowed or not."""
+    return [
+        *_outcome(reference, ours),
+        *_sequence("phases", "phases", reference.phases(), ours.phases()),
+        *_events(reference, ours),
+        *_hooks(reference, ours),
+        *_queries(reference, ours),
+        *_states(reference, ours),
+    ]
+
+
+def _outcome(reference: Recording, ours: Recording) -> Iterator[Difference]:
+    theirs, mine = _seconds_out(reference.failure()), _seconds_out(ours.failure())
+    if theirs != mine:
+        yield Difference("outcome", "end", f"reference {theirs or 'came to its end'}, ours {mine or 'came to its end'}")
+
+
+def _events(reference: Recording, ours: Recording) -> Iterator[Difference]:
+    nothing: list[Manifest] = []
+    pairs = zip_longest(reference.segments("event"), ours.segments("event"), fillvalue=nothing)
+    waiting = [False, False]
+    for number, pair in enumerate(pairs, 1):
+        distinct = [list(dict.fromkeys(map(event_text, lines))) for lines in pair]
+        for side, texts in enumerate(distinct):
+            waiting[side] |= NOT_READY in texts
+        theirs, mine = ([text for text in texts if text != NOT_READY] for texts in distinct)
+        yield from _sequence("events", f"events {number}", theirs, mine)
+    if waiting[0] != waiting[1]:
+        yield Difference("events", "events", f"{'only in reference' if waiting[0] else 'only in ours'}: {NOT_READY}")
+
+
+def _hooks(reference: Recording, ours: Recording) -> Iterator[Difference]:
+    nothing: list[str] = []
+    theirs, mine = (hook_texts(list(recording.segments("hook"))) for recording in (reference, ours))
+    for number, pair in enumerate(zip_longest(theirs, mine, fillvalue=nothing), 1):
+        distinct = [[text for text in dict.fromkeys(texts) if NOT_READY not in text] for texts in pair]
+        yield from _sequence("hooks", f"hooks {number}", *distinct)
+
+
+def _queries(reference: Recording, ours: Recording) -> Iterator[Difference]:
+    theirs, mine = (set(map(folded_query, recording.queries())) for recording in (reference, ours))
+    for query in sorted(theirs ^ mine):
+        yield Difference("queries", "queries", f"{'only in reference' if query in theirs else 'only in ours'}: {query}")
+
+
+def _states(reference: Recording, ours: Recording) -> Iterator[Difference]:
+    told: set[Difference] = set()
+    for theirs, mine in zip(comparable_states(reference.states()), comparable_states(ours.states()), strict=False):
+        row = f"state {theirs.number} after {theirs.after}"
+        for found in _rows(theirs, mine):
+            if found not in told:  # said once, at the first row where it shows
+                told.add(found)
+                yield Difference("state", f"{row} · {found.where}", found.text)
+
+
+def _rows(theirs: StateRow, mine: StateRow) -> Iterator[Difference]:
+    """In a phase that rests everything counts; numbers do not while a release is on its way."""
+    if not theirs.settled and theirs.phase != mine.phase:
+        yield Difference("state", "Canary/shop", f"phase: reference {theirs.phase}, ours {mine.phase}")
+        return
+    for name in sorted(theirs.objects.keys() | mine.objects.keys()):
+        if name not in mine.objects:
+            yield Difference("state", name, "only in reference")
+        elif name not in theirs.objects:
+            yield Difference("state", name, "only in ours")
+        else:
+            for path, one, other in _leaves(theirs.objects[name], mine.objects[name], ""):
+                if theirs.settled or not (_is_number(one) and _is_number(other)):
+                    yield Difference("state", name, f"{path}: reference {_shown(one)}, ours {_shown(other)}")
+
+
+def _leaves(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Paths at which two values differ, as deep as both have the same shape."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            yield from _leaves(one.get(key, ABSENT), other.get(key, ABSENT), _join(path, key))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _leaves(left, right, f"{path}[{number}]")
+    elif one != other:
+        yield path, one, other
+
+
+def _sequence(what: str, where: str, theirs: Sequence[str], mine: Sequence[str]) -> Iterator[Difference]:
+    """What is missing, what is too much, and what is only elsewhere."""
+    matcher = difflib.SequenceMatcher(None, theirs, mine, autojunk=False)
+    missing, extra = list[str](), list[str]()
+    for kind, start, end, first, last in matcher.get_opcodes():
+        if kind != "equal":
+            missing += theirs[start:end]
+            extra += mine[first:last]
+    moved = [text for text in missing if text in extra]
+    for text in missing:
+        if text not in moved:
+            yield Difference(what, where, f"only in reference: {text}")
+    for text in extra:
+        yield Difference(what, where, f"{'in another place' if text in moved else 'only in ours'}: {text}")
+
+
+def _join(path: str, key: str) -> str:
+    simple = re.fullmatch(r"[A-Za-z0-9_-]+", key)
+    return (f"{path}.{key}" if path else key) if simple else f"{path}[{key}]"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and value.isdigit())
+
+
+def _shown(value: Any) -> str:
+    return ABSENT if value is ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def _seconds_out(text: str) -> str:
+    return re.sub(r" in \d+ s$", "", text)

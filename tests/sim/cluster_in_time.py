@@ -66,13 +66,13 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def cluster(**pods: Any) -> AsyncIterator[Cluster]:
-    """A running cluster; the arguments are those of InstantPods."""
+async def cluster(*, nodes: tuple[str, ...] = ("node-1", "node-2"), **pods: Any) -> AsyncIterator[Cluster]:
+    """A running cluster; the other arguments are those of InstantPods."""
     loop = asyncio.get_running_loop()
     store = Store(lambda: EPOCH + loop.time(), chance=random.Random(7))
     install(store)
     Garbage(store)
-    controllers = Controllers(store, InstantPods(**pods))
+    controllers = Controllers(store, InstantPods(**pods), nodes=nodes)
     task = asyncio.create_task(controllers.run())
     await asyncio.sleep(0)
     try:

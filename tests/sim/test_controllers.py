@@ -47,7 +47,7 @@ async def test_a_service_without_pods_has_an_empty_slice() -> None:
         [only] = slices(world)
         assert only["endpoints"] == []
         assert only["metadata"]["labels"]["kubernetes.io/service-name"] == "hello"
-        assert only["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
+        assert only["ports"] is None
 
 
 async def test_endpoints_follow_readiness_and_carry_the_names_of_the_services_ports() -> None:

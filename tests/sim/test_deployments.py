@@ -55,6 +55,7 @@ async def test_a_new_deployment_gets_its_pods_and_tells_how_it_got_on() -> None:
         status = world.status(ref)
         assert {key: value for key, value in status.items() if key != "conditions"} == {
             "observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3,
+            "terminatingReplicas": 0,
         }  # fmt: skip
         assert world.conditions(ref) == {
             "Progressing": ("True", "NewReplicaSetAvailable"),
@@ -161,7 +162,9 @@ async def test_scaling_to_zero_and_back_is_no_rollout() -> None:
         await asyncio.sleep(2)
         assert world.pods() == []
         status = world.status(ref)
-        assert {key: value for key, value in status.items() if key != "conditions"} == {"observedGeneration": 2}
+        assert {key: value for key, value in status.items() if key != "conditions"} == {
+            "observedGeneration": 2, "terminatingReplicas": 0,
+        }  # fmt: skip
         assert world.conditions(ref)["Available"] == ("True", "MinimumReplicasAvailable")
         world.scale(ref, 2)
         await asyncio.sleep(2)

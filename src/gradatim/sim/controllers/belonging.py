@@ -134,6 +134,14 @@ def is_active(pod: Manifest) -> bool:
     return phase not in ("Succeeded", "Failed") and "deletionTimestamp" not in pod["metadata"]
 
 
+def is_terminating(pod: Manifest) -> bool:
+    """A pod that is on its way out."""
+    return "deletionTimestamp" in pod["metadata"] and (pod.get("status") or {}).get("phase") not in (
+        "Succeeded",
+        "Failed",
+    )
+
+
 def available_in(pod: Manifest, min_ready: int, now: float) -> float | None:
     """Seconds until a pod counts as available: 0 or less when it does, None while it is not ready."""
     ready = condition(pod, "Ready")

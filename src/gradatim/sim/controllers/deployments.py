@@ -157,7 +157,9 @@ class Deployments:
 
         def note(obj: Manifest) -> None:
             obj["metadata"].setdefault("annotations", {})[REVISION] = str(revision)
-            if reason and progress.deadline_of(deployment) is not None:
+            # After a pause the real controller loses this announcement to a conflict with its own DeploymentResumed.
+            resumed = (condition(obj, "Progressing") or {}).get("reason") == "DeploymentResumed"
+            if reason and not resumed and progress.deadline_of(deployment) is not None:
                 found = progress.Finding("Progressing", "True", reason, message)
                 progress.set_condition(obj.setdefault("status", {}), found, self.store.now())
 

@@ -106,10 +106,11 @@ class Endpoints:
         for pod in pods:
             groups.setdefault(target_ports(service, pod), []).append(pod)
         if not groups:
-            groups[_declared(service)] = []
+            groups[()] = []
         existing = self._slices(ref_of(SERVICE, service))
         for ports, members in groups.items():
-            body = {"ports": _slice_ports(ports), "endpoints": [_endpoint(service, pod) for pod in members]}
+            # Without any pod there is one slice with nothing in it; proxies are to know the Service nevertheless.
+            body = {"ports": _slice_ports(ports) or None, "endpoints": [_endpoint(service, pod) for pod in members]}
             fitting = [each for each in existing if each.get("ports") == body["ports"]]
             if len(groups) == 1:
                 fitting += existing  # rather change a slice than leave proxies without one for a moment
@@ -158,11 +159,6 @@ def _counts(pod: Manifest) -> bool:
     """Pods with an address that have not ended, those being deleted included."""
     status = pod.get("status") or {}
     return bool(status.get("podIP")) and status.get("phase") not in ("Succeeded", "Failed")
-
-
-def _declared(service: Manifest) -> tuple[Port, ...]:
-    """The ports of a Service without pods: named targets lead nowhere yet."""
-    return target_ports(service, {"spec": {}})
 
 
 def _slice_ports(ports: Sequence[Port]) -> list[Manifest]:

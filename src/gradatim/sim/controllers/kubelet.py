@@ -56,10 +56,6 @@ class Kubelet:
         for uid in list(self._held):
             self.runner.stop(uid, 0.0)
 
-    def address_of(self, uid: str) -> str:
-        """The address a pod was given."""
-        return self._held[uid].address
-
     def sync(self, ref: Ref) -> float | None:
         """Start, adjust, report or end one pod."""
         pod = self.store.peek(ref)

@@ -32,6 +32,7 @@ def counts(deployment: Manifest, every: Sequence[Manifest], new: Manifest | None
     before = deployment.get("status") or {}
     status: Manifest = {key: before[key] for key in ("collisionCount", "conditions") if key in before}
     status["observedGeneration"] = deployment["metadata"].get("generation", 1)
+    status["terminatingReplicas"] = sum(counted(each, "terminatingReplicas") for each in every)
     numbers = {
         "replicas": sum(counted(each, "replicas") for each in every),
         "updatedReplicas": counted(new, "replicas") if new else 0,

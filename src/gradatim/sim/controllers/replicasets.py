@@ -12,6 +12,7 @@ from gradatim.sim.controllers.belonging import (
     concerned_owners,
     condition,
     is_active,
+    is_terminating,
     is_true,
     labels_of,
     owner_reference,
@@ -43,14 +44,12 @@ class ReplicaSets:
         replica_set = self.store.peek(ref)
         if replica_set is None:
             return None
-        active = self._pods(replica_set)
+        pods = possessions(self.store, REPLICA_SET, replica_set, POD)
+        active = [pod for pod in pods if is_active(pod)]
         if "deletionTimestamp" not in replica_set["metadata"] and len(active) != replicas_of(replica_set):
             self._adjust(replica_set, active)
-            active = self._pods(replica_set)
-        return self._report(ref, replica_set, active)
-
-    def _pods(self, replica_set: Manifest) -> list[Manifest]:
-        return [pod for pod in possessions(self.store, REPLICA_SET, replica_set, POD) if is_active(pod)]
+            pods = possessions(self.store, REPLICA_SET, replica_set, POD)
+        return self._report(ref, replica_set, pods)
 
     def _adjust(self, replica_set: Manifest, active: Sequence[Manifest]) -> None:
         missing = replicas_of(replica_set) - len(active)
@@ -60,7 +59,8 @@ class ReplicaSets:
         for pod in sorted(active, key=deletion_order)[: max(0, -missing)]:
             self.store.delete(ref_of(POD, pod))
 
-    def _report(self, ref: Ref, replica_set: Manifest, active: Sequence[Manifest]) -> float | None:
+    def _report(self, ref: Ref, replica_set: Manifest, pods: Sequence[Manifest]) -> float | None:
+        active = [pod for pod in pods if is_active(pod)]
         min_ready = int(replica_set["spec"].get("minReadySeconds") or 0)
         waits = [available_in(pod, min_ready, self.store.now()) for pod in active]
         template = replica_set["spec"]["template"].get("metadata") or {}
@@ -68,6 +68,7 @@ class ReplicaSets:
         status: Manifest = {
             "replicas": len(active),
             "observedGeneration": replica_set["metadata"].get("generation", 1),
+            "terminatingReplicas": sum(is_terminating(pod) for pod in pods),
         }
         numbers = {
             "fullyLabeledReplicas": sum(wanted_labels <= labels_of(pod).items() for pod in active),

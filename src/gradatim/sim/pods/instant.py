@@ -52,12 +52,14 @@ class InstantPods:
         return next(self._addresses)
 
     def start(self, order: PodOrder, report: Report) -> None:
-        """Report the pod as running at once, as ready later."""
+        """Report the pod as running at once and as ready later; or that its image cannot be had."""
         pod = self._pods[order.uid] = _Pod(order, report)
+        missing = next((image for image in order.images if self.never_ready(image)), None)
+        if missing is not None:
+            pod.tell(waiting="ImagePullBackOff", message=f'Back-off pulling image "{missing}"')
+            return
         pod.tell(running=True)
-        if not any(self.never_ready(image) for image in order.images):
-            loop = asyncio.get_running_loop()
-            pod.timers.append(loop.call_later(self.ready_after, lambda: pod.tell(ready=True)))
+        pod.timers.append(asyncio.get_running_loop().call_later(self.ready_after, lambda: pod.tell(ready=True)))
 
     def listen(self, uid: str, ports: tuple[int, ...]) -> None:
         """Pretended pods listen nowhere."""

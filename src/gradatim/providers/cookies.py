@@ -21,7 +21,6 @@ from gradatim.ports.errors import ProviderError
 _DAY = 86400
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_PATH = "spec.analysis.sessionAffinity"
 
 
 def pattern(cookie: str) -> str:
@@ -50,27 +49,14 @@ def withdrawn(cookie: str, affinity: SessionAffinity) -> str:
 
 
 def check(canary: Canary) -> Iterator[Problem]:
-    """What cannot work in `sessionAffinity`, on any mesh that has it."""
+    """Names that are no cookie names; a `=` would shift the border between name and value."""
     affinity = canary.spec.analysis.session_affinity
     if affinity is None:
         return
     for field, name in (("cookieName", affinity.cookie_name), ("primaryCookieName", affinity.primary_cookie_name)):
         if name and not _NAME.fullmatch(name):
-            yield Problem(f"{_PATH}.{field}", f"{name!r} is no cookie name; use letters, digits and - _ . only")
-    if affinity.primary_cookie_name == affinity.cookie_name:
-        yield Problem(
-            f"{_PATH}.primaryCookieName",
-            "can't use the same cookie name for both primary and cookie name; please update them to be different",
-        )
-    if affinity.primary_cookie_name:
-        yield from _check_interval(canary)
-
-
-def _check_interval(canary: Canary) -> Iterator[Problem]:
-    try:
-        parse_duration(canary.spec.analysis.interval)
-    except ValueError as error:
-        yield Problem("spec.analysis.interval", f"failed to parse canary interval: {error}")
+            path = f"spec.analysis.sessionAffinity.{field}"
+            yield Problem(path, f"{name!r} is no cookie name; use letters, digits and - _ . only")
 
 
 def _text(cookie: str, max_age: int, affinity: SessionAffinity) -> str:

@@ -1,14 +1,15 @@
 """Fields of a Canary that a mesh has no use for, said aloud instead of being dropped without a word.
 
 Nothing in here holds a release up: the fields never had an effect on that mesh. What would move users where they must
-not go is refused by the mesh itself.
+not go is refused by the mesh itself; mirroring and session affinity are judged in `core/validation.py`, by the
+capabilities of the mesh.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from gradatim.api.canary import Analysis, Service
+from gradatim.api.canary import Service
 from gradatim.core.problems import Problem
 
 _ROUTING = {
@@ -36,17 +37,3 @@ def fields(service: Service, used: Collection[str], mesh: str) -> Iterator[Probl
     for attribute, name in _ROUTING.items():
         if name not in used and getattr(service, attribute):
             yield Problem(f"spec.service.{name}", f"has no effect with provider {mesh}; remove it", blocks=False)
-
-
-def mirror(analysis: Analysis, mesh: str) -> Iterator[Problem]:
-    """A warning when traffic shall be mirrored by a mesh that cannot."""
-    if analysis.mirror:
-        message = f"provider {mesh} cannot mirror traffic; the release goes on without it"
-        yield Problem("spec.analysis.mirror", message, blocks=False)
-
-
-def affinity(analysis: Analysis, mesh: str) -> Iterator[Problem]:
-    """A warning when clients shall stick to a version on a mesh that cannot hold them."""
-    if analysis.session_affinity is not None:
-        message = f"provider {mesh} has no session affinity; clients may change sides with each request"
-        yield Problem("spec.analysis.sessionAffinity", message, blocks=False)

@@ -26,10 +26,11 @@ class NoRoutes:
     """The router of a cluster without a mesh."""
 
     def check(self, canary: Canary, settings: Settings) -> Iterable[Problem]:
-        """Routing fields have nobody to read them; missing A/B and weights are the core's to tell."""
+        """Requests cannot be told apart, and routing fields have nobody to read them."""
+        if canary.spec.analysis.match:
+            message = f"A/B testing is not supported when using the {NAME} provider; remove it"
+            yield Problem("spec.analysis.match", message, blocks=False)
         yield from unsupported.fields(canary.spec.service, (), NAME)
-        yield from unsupported.mirror(canary.spec.analysis, NAME)
-        yield from unsupported.affinity(canary.spec.analysis, NAME)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:
         """Nothing."""

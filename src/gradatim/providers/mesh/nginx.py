@@ -48,8 +48,6 @@ class CanaryIngress:
             message = "must be set beside analysis.match: NGINX tests by header or cookie, not by weight"
             yield Problem("spec.analysis.iterations", message)
         yield from _check_matches(canary)
-        yield from unsupported.mirror(analysis, NAME)
-        yield from unsupported.affinity(analysis, NAME)
         yield from unsupported.fields(canary.spec.service, (), NAME)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:

@@ -38,8 +38,6 @@ class WeightedServices:
         if canary.spec.analysis.match:
             message = f"provider {NAME} cannot select requests: all users would get the canary; remove it"
             yield Problem("spec.analysis.match", message)
-        yield from unsupported.mirror(canary.spec.analysis, NAME)
-        yield from unsupported.affinity(canary.spec.analysis, NAME)
         yield from unsupported.fields(canary.spec.service, (), NAME)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:

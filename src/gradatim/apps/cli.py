@@ -10,6 +10,7 @@ usage: gradatim COMMAND [ARGUMENTS]
 
   operator     run the operator against a cluster (gradatim operator --help)
   playground   run a release on this machine, without a cluster (gradatim playground --help)
+  manifests    print what an installation on a cluster needs, as YAML
   version      print the version
 """
 
@@ -25,6 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from gradatim.apps import playground  # noqa: PLC0415
 
             return playground.main(rest)
+        case ["manifests", *rest]:
+            from gradatim.apps import manifests  # noqa: PLC0415
+
+            return manifests.main(rest)
         case ["version" | "--version" | "-version"]:
             from gradatim.apps.wiring import VERSION  # noqa: PLC0415
 

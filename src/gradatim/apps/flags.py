@@ -1,4 +1,4 @@
-"""The operator's flags: Flagger's names and defaults, written as Go programs take them (`-flag=value`, one dash or two).
+"""The operator's flags: Flagger's names and defaults, as Go programs take them (`-flag=value`, one dash or two).
 
 Parsed once into one frozen value; nobody else reads arguments or the environment. `--help` and the reference page of
 the flags both come from the table below.

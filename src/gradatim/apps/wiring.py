@@ -28,7 +28,7 @@ from gradatim.kube.limiter import Limiter
 from gradatim.kube.transport import Transport
 from gradatim.ports.http import Http
 from gradatim.ports.notifier import Address, Notifier
-from gradatim.ports.objects import ALERT_PROVIDER, CANARY, METRIC_TEMPLATE
+from gradatim.ports.objects import ALERT_PROVIDER, CANARY, METRIC_TEMPLATE, Ref
 
 VERSION = "0.1.0"
 USER_AGENT = f"gradatim/{VERSION}"
@@ -65,9 +65,12 @@ def assemble(settings: Settings, world: World) -> Parts:
     clock = world.clock
     limiter = Limiter(world.qps, world.burst, clock.ticks)
     client = Client(world.transport, limiter, clock.ticks, USER_AGENT, fence=world.fence)
-    # The cache reports to the operator, which reads from the cache: the one knot in the wiring.
-    operator: Operator
-    cache = Cache(client, clock.ticks, world.namespace, lambda ref, owners: operator.changed(ref, owners))
+
+    def changed(ref: Ref, owners: frozenset[Ref]) -> None:
+        """The one knot in the wiring: the cache reports to the operator, which reads from the cache."""
+        operator.changed(ref, owners)
+
+    cache = Cache(client, clock.ticks, world.namespace, changed)
     census = Census()
     library = Library(cache)
     telemetry = Telemetry(VERSION, settings.mesh_provider)

@@ -11,7 +11,7 @@ from typing import assert_never
 from gradatim.api.status import Phase
 from gradatim.core import news
 from gradatim.core.hold import Held, trouble
-from gradatim.core.strategies import Strategy, strategy_of
+from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.core.verdict import Ensure, Known, LiveRoutes, Part, Plan, Shift, Trouble
 from gradatim.core.weights import ALL_CANARY, ALL_PRIMARY, Routes, next_weight, split
 

@@ -9,7 +9,7 @@ from gradatim.api.canary import Analysis, Canary
 from gradatim.api.errors import UnknownProvider
 from gradatim.core.news import Alert
 from gradatim.core.settings import Settings
-from gradatim.core.strategies import Strategy, strategy_of
+from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.engine.library import Library
 from gradatim.ports.errors import ProviderError
 from gradatim.ports.http import Http

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from gradatim.api.canary import Canary, Metric
 from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import names
-from gradatim.core.strategies import strategy_of
+from gradatim.core.strategy import strategy_of
 from gradatim.core.weights import Routes
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -113,7 +113,7 @@ def _owned(scene: Scene, found: Manifest, value: str, custom: CustomMetadata | N
 def _adopted(scene: Scene, found: Manifest, value: str) -> Manifest:
     """Somebody else's Service: selector and our ports only; its metadata is touched only when these change."""
     wanted = manifests.copy_of(found)
-    ours = _ports(scene)
+    ours = _ports(scene) if scene.canary.spec.service.port_name else _under_live_names(_ports(scene), found)
     selector = {scene.label: value}
     manifests.put(wanted, selector, "spec", "selector")
     manifests.put(wanted, _kept_or_new(found, [*ours, *_further(found, ours)]), "spec", "ports")
@@ -163,10 +163,31 @@ def _ports(scene: Scene) -> list[Manifest]:
     return [main, *found]
 
 
+def _under_live_names(ours: list[Manifest], found: Manifest) -> list[Manifest]:
+    """Our ports with the names that an adopted Service has for these numbers, or none where it gave none.
+
+    Proxies match Service and endpoints by the port's name. With another name they find no endpoints between our write
+    and that of the endpoints controller, and answer 503 in the meantime.
+    """
+    live = {(port["port"], port["protocol"]): port for port in map(_filled, manifests.items(found, "spec", "ports"))}
+    named = []
+    for port in ours:
+        known = live.get((port["port"], port["protocol"]))
+        if known is None or (not known.get("name") and len(ours) > 1):
+            named.append(port)
+        else:
+            named.append({**{key: value for key, value in port.items() if key != "name"}, **_name_of(known)})
+    return named
+
+
+def _name_of(port: Manifest) -> Manifest:
+    return {"name": port["name"]} if port.get("name") else {}
+
+
 def _further(found: Manifest, ours: list[Manifest]) -> list[Manifest]:
     """The ports of an adopted Service that do not collide with ours; each has a name, as several ports must."""
     numbers = {(port["port"], port["protocol"]) for port in ours}
-    taken = {port["name"] for port in ours}
+    taken = {port.get("name") for port in ours}
     further = []
     for port in map(_filled, manifests.items(found, "spec", "ports")):
         name = port.get("name") or f"{port['protocol'].lower()}-{port['port']}"

@@ -21,6 +21,8 @@ class Tally:
         self.statuses: Counter[int] = Counter()
         self.versions: Counter[str] = Counter()
         """Answers by their `x-version` header."""
+        self.strays: Counter[int] = Counter()
+        """Answers of no version by status: error pages of whatever stands between."""
         self.failures: Counter[str] = Counter()
         """Requests without an answer, by the reason: refused, reset, closed, timed out."""
         self.seconds: list[float] = []
@@ -164,7 +166,10 @@ class Load:
                 tally.failures[failure] += 1
             else:
                 tally.statuses[answer.status] += 1
-                tally.versions[answer.version] += 1
+                if answer.version:
+                    tally.versions[answer.version] += 1
+                else:
+                    tally.strays[answer.status] += 1
                 tally.seconds.append(seconds)
         self._counted.set()
 

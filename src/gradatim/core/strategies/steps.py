@@ -6,7 +6,8 @@ from typing import assert_never
 
 from gradatim.api.status import CheckResult
 from gradatim.core.news import News
-from gradatim.core.strategies import Strategy, ab_testing, blue_green, canary, strategy_of
+from gradatim.core.strategies import ab_testing, blue_green, canary
+from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.core.verdict import Known, Plan, TargetSeen
 
 

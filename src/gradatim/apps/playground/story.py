@@ -1,0 +1,132 @@
+"""The release that the playground plays: version 1 serves, version 2 is promoted, version 3 is rolled back."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+
+from gradatim.api.status import Phase
+from gradatim.apps.playground.journal import Journal
+from gradatim.apps.playground.local_cluster import LocalCluster
+from gradatim.apps.playground.releases import APP, HOST, NAMESPACE, REGISTRY, Release
+from gradatim.kube.errors import Conflict
+from gradatim.ports.objects import CANARY, DEPLOYMENT, Manifest, Ref
+from gradatim.sim.load import Load, Request
+
+PATIENCE = 120.0
+"""Seconds one chapter may take; unshortened intervals make it ten times as long."""
+
+Outcome = tuple[str, bool]
+
+
+class Story:
+    """Plays a release and says whether it went as it should."""
+
+    def __init__(self, cluster: LocalCluster, release: Release, journal: Journal, *, shortened: bool) -> None:
+        self._cluster = cluster
+        self._release = release
+        self._journal = journal
+        self._shortened = shortened
+        self.outcomes: list[Outcome] = []
+
+    async def begin(self) -> Load:
+        """Install the application and the Canary; returns the users, who are there before the first pod is moved."""
+        self._journal.chapter = "three pods of version 1"
+        self._journal.say(f"kubectl apply -f app.yaml   ({APP}, three pods of v1)")
+        await self._cluster.apply(_in_namespace(self._release.app()))
+        await self._until(self._ready, "three ready pods")
+        load = Load(Request(self._cluster.traefik.address, self._cluster.traefik.web_port, HOST), rate=100.0)
+        if self._release.mesh == "nginx":  # only there do users reach the pods before the Canary exists
+            await self._cluster.traefik.wait_for_route(HOST)
+            await self._start(load)
+        self._journal.chapter = "initialization"
+        self._journal.say(f"kubectl apply -f canary.yaml   ({self._release.title})")
+        await self._cluster.apply(_in_namespace(self._shorten(self._release.analysis())))
+        await self._phase(Phase.INITIALIZED)
+        if self._release.mesh != "nginx":
+            await self._cluster.traefik.wait_for_route(HOST)
+            await self._start(load)
+        await asyncio.sleep(2)
+        return load
+
+    async def play(self) -> None:
+        """Release a good version and a bad one."""
+        await self._release_version("v2", "version 2, which is good", Phase.SUCCEEDED)
+        await asyncio.sleep(2)
+        await self._release_version("v3", "version 3, which answers 5xx", Phase.FAILED)
+        await asyncio.sleep(1.5)
+        serving = max(self._journal.shares, key=lambda version: self._journal.shares[version], default="nobody")
+        self.outcomes.append((f"afterwards all users are answered by {serving}", set(self._journal.shares) == {"v2"}))
+
+    async def _release_version(self, tag: str, what: str, wanted: Phase) -> None:
+        self._journal.chapter = what
+        self._journal.say(f"kubectl -n {NAMESPACE} set image deployment/{APP} hello={REGISTRY}:{tag}")
+        await self._set_image(tag)
+        await self._phase(Phase.PROGRESSING)
+        ended = await self._phase(Phase.SUCCEEDED, Phase.FAILED)
+        done = {Phase.SUCCEEDED: "promoted", Phase.FAILED: "rolled back"}
+        self.outcomes.append((f"{tag} was {done[ended]} ({self._why()})", ended is wanted))
+
+    def _why(self) -> str:
+        canary = self._journal.canary
+        ready = canary.status.condition("Ready") if canary is not None else None
+        return ready.message.rstrip(".") if ready is not None else "no reason given"
+
+    async def _start(self, load: Load) -> None:
+        await load.__aenter__()
+        self._journal.listen(load)
+        self._journal.say(f"100 requests a second to http://{HOST}/ begin")
+
+    async def _set_image(self, tag: str) -> None:
+        """What kubectl does: change the one field, and look again on a conflict."""
+        ref = Ref(DEPLOYMENT, NAMESPACE, APP)
+        while True:
+            live = await self._cluster.client.get(ref)
+            live["spec"]["template"]["spec"]["containers"][0]["image"] = f"{REGISTRY}:{tag}"
+            try:
+                await self._cluster.client.replace(ref, live)
+                return
+            except Conflict:
+                continue
+
+    def _ready(self) -> bool:
+        found = self._cluster.store.find(Ref(DEPLOYMENT, NAMESPACE, APP))
+        return found is not None and (found.get("status") or {}).get("readyReplicas") == 3
+
+    async def _phase(self, *wanted: Phase) -> Phase:
+        def reached() -> bool:
+            return self._now() in wanted
+
+        names = " or ".join(phase.value for phase in wanted)
+        await self._until(reached, f"phase {names} of {CANARY.kind} {self._release.canary}")
+        return self._now()
+
+    def _now(self) -> Phase:
+        return self._journal.canary.status.phase if self._journal.canary is not None else Phase.UNSET
+
+    async def _until(self, holds: Callable[[], bool], what: str) -> None:
+        patience = PATIENCE if self._shortened else 10 * PATIENCE
+        try:
+            async with asyncio.timeout(patience):
+                while not holds():
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise TimeoutError(
+                f"waited {patience:.0f} s for {what}; the Canary is in phase {self._now().value!r}"
+            ) from None
+
+    def _shorten(self, manifests: list[Manifest]) -> list[Manifest]:
+        if not self._shortened:
+            return manifests
+        shortened = copy.deepcopy(manifests)
+        for manifest in shortened:
+            if manifest["kind"] == CANARY.kind:
+                manifest["spec"]["analysis"]["interval"] = self._release.interval
+        return shortened
+
+
+def _in_namespace(manifests: list[Manifest]) -> list[Manifest]:
+    for manifest in manifests:
+        manifest["metadata"].setdefault("namespace", NAMESPACE)
+    return manifests

@@ -170,18 +170,17 @@ def _under_live_names(ours: list[Manifest], found: Manifest) -> list[Manifest]:
     and that of the endpoints controller, and answer 503 in the meantime.
     """
     live = {(port["port"], port["protocol"]): port for port in map(_filled, manifests.items(found, "spec", "ports"))}
-    named = []
-    for port in ours:
-        known = live.get((port["port"], port["protocol"]))
-        if known is None or (not known.get("name") and len(ours) > 1):
-            named.append(port)
-        else:
-            named.append({**{key: value for key, value in port.items() if key != "name"}, **_name_of(known)})
-    return named
+    named = [_named(port, live.get((port["port"], port["protocol"])), alone=len(ours) == 1) for port in ours]
+    names = [port.get("name") for port in named]
+    return named if len(set(names)) == len(names) else ours
 
 
-def _name_of(port: Manifest) -> Manifest:
-    return {"name": port["name"]} if port.get("name") else {}
+def _named(port: Manifest, live: Manifest | None, *, alone: bool) -> Manifest:
+    """A port under the name of its live one; only the one port of a Service may go without."""
+    if live is None or not (live.get("name") or alone):
+        return port
+    bare = {key: value for key, value in port.items() if key != "name"}
+    return bare | {"name": live["name"]} if live.get("name") else bare
 
 
 def _further(found: Manifest, ours: list[Manifest]) -> list[Manifest]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,10 @@ import pytest_asyncio
 if TYPE_CHECKING:
     from cluster.client import Client
     from cluster.control_plane import ControlPlane
+    from cluster.hooks import Hooks
     from cluster.nodes import Nodes
+    from cluster.operator import Account, Operator
+    from cluster.prometheus import Prometheus
     from gradatim.ports.objects import Manifest
 
 
@@ -134,3 +137,45 @@ async def namespace(admin: Client) -> AsyncIterator[str]:
     name = await make_namespace(admin, f"t-{secrets.token_hex(4)}")
     yield name
     await admin.delete(NAMESPACE, "", name)
+
+
+@pytest_asyncio.fixture
+async def prometheus() -> AsyncIterator[Prometheus]:
+    """A Prometheus that answers as told."""
+    from cluster.prometheus import Prometheus
+
+    async with Prometheus(asyncio.get_running_loop().time) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def hooks() -> AsyncIterator[Hooks]:
+    """A receiver of hooks that answers as told."""
+    from cluster.hooks import Hooks
+
+    async with Hooks(asyncio.get_running_loop().time) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def operators(
+    cluster: Cluster, crds: Callable[..., None], admin: Client
+) -> AsyncIterator[Callable[..., Awaitable[Operator]]]:
+    """Starts operators by their flags, each with a service account of its own: `await operators(namespace=…)`.
+
+    Underscores stand for dashes. All are killed at the end of the test.
+    """
+    from cluster.operator import Account, Operator
+
+    crds("own")
+    started: list[Operator] = []
+
+    async def start(*, account: Account | None = None, server: str | None = None, **flags: str) -> Operator:
+        account = account or await Account.install(cluster.plane, admin)
+        given = {name.replace("_", "-"): value for name, value in flags.items()}
+        started.append(await Operator.start(cluster.plane, admin, account, given, server=server))
+        return started[-1]
+
+    yield start
+    for operator in started:
+        operator.kill()

@@ -108,11 +108,20 @@ def _leaves(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
             yield from _leaves(one.get(key, ABSENT), other.get(key, ABSENT), _join(path, key))
+    elif (left_by_type := _by_type(one)) and (right_by_type := _by_type(other)):
+        yield from _leaves(left_by_type, right_by_type, path)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for number, (left, right) in enumerate(zip(one, other, strict=True)):
             yield from _leaves(left, right, f"{path}[{number}]")
     elif one != other:
         yield path, one, other
+
+
+def _by_type(value: Any) -> dict[str, Any] | None:
+    """Conditions by their type."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) and "status" in one for one in value):
+        return None
+    return {one["type"]: one for one in value}
 
 
 def _sequence(what: str, where: str, theirs: Sequence[str], mine: Sequence[str]) -> Iterator[Difference]:

@@ -21,9 +21,11 @@ SETTLES = 1.5
 _BEFORE_THE_CANARY = ("answer", "hook")
 
 
-async def play(scenario: Scenario, base: dict[str, list[Manifest]], world: World) -> Recording:
+async def play(
+    scenario: Scenario, base: dict[str, list[Manifest]], world: World, patience: float = PATIENCE
+) -> Recording:
     """Set the scene, take every step, and give the lines by time."""
-    player = _Player(scenario, base, world)
+    player = _Player(scenario, base, world, patience)
     async with player.watching():
         try:
             await player.run()
@@ -33,8 +35,8 @@ async def play(scenario: Scenario, base: dict[str, list[Manifest]], world: World
 
 
 class _Player:
-    def __init__(self, scenario: Scenario, base: dict[str, list[Manifest]], world: World) -> None:
-        self._scenario, self._base, self._world = scenario, base, world
+    def __init__(self, scenario: Scenario, base: dict[str, list[Manifest]], world: World, patience: float) -> None:
+        self._scenario, self._base, self._world, self._patience = scenario, base, world, patience
         self._began = asyncio.get_running_loop().time()
         self._lines = Recording()
         self._changed = asyncio.Condition()
@@ -128,10 +130,10 @@ class _Player:
 
     async def _until(self, seen: Callable[[], bool], what: str) -> None:
         try:
-            async with asyncio.timeout(PATIENCE), self._changed:
+            async with asyncio.timeout(self._patience), self._changed:
                 await self._changed.wait_for(seen)
         except TimeoutError:
-            raise TimeoutError(f"{what} not seen in {PATIENCE:.0f} s") from None
+            raise TimeoutError(f"{what} not seen in {self._patience:.0f} s") from None
 
     async def _look(self) -> None:
         """Write down what changed in the namespace since the last look."""

@@ -64,8 +64,9 @@ class Recording:
         return Recording(sorted(self.lines, key=lambda line: line["at"]))
 
     def until_the_end(self) -> Sequence[Manifest]:
-        """The lines up to the last state: what came later has nothing to be compared with."""
-        last = max((number for number, line in enumerate(self.lines) if "state" in line), default=-1)
+        """The lines up to the last state, or to where it failed: what came later was not waited for."""
+        ends = (number for number, line in enumerate(self.lines) if "state" in line or "failed" in line)
+        last = max(ends, default=-1)
         return self.lines[: last + 1]
 
     def states(self) -> list[StateRow]:

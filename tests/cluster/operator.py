@@ -1,0 +1,144 @@
+"""The operator under test: a process of its own, a service account of its own, and only the rights that we ship.
+
+Its requests are counted by the API server's audit log, whatever its own metrics say.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+import yaml
+
+from cluster.audit import Audit
+from cluster.client import Client, path
+from cluster.control_plane import ControlPlane, Credentials
+from cluster.namespaces import SERVICE_ACCOUNT, make_namespace, until
+from cluster.processes import Process, free_port
+from gradatim.ports.objects import Manifest
+
+COMMAND = (sys.executable, "-m", "gradatim.apps.cli")
+START_LIMIT = 30.0
+_HOME = "gradatim-system"
+_CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
+
+
+def shipped_manifests(*arguments: str) -> list[Manifest]:
+    """What `gradatim manifests` prints for an installation, without the definitions."""
+    command = [*COMMAND, "manifests", "--no-crds", f"--namespace={_HOME}", *arguments]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    return list(yaml.safe_load_all(told.stdout))
+
+
+class Account:
+    """A service account with the shipped rights, in a namespace of its own."""
+
+    def __init__(self, plane: ControlPlane, namespace: str, name: str, role: Manifest) -> None:
+        self.namespace, self.name, self.role = namespace, name, role
+        self.user = f"system:serviceaccount:{namespace}:{name}"
+        self._plane = plane
+
+    @classmethod
+    async def install(cls, plane: ControlPlane, client: Client, *arguments: str) -> Account:
+        """Create everything that an installation has, but for the program itself."""
+        namespace = await make_namespace(client, f"{_HOME}-{secrets.token_hex(3)}")
+        manifests = [_moved(one, namespace) for one in shipped_manifests(*arguments)]
+        wanted = [one for one in manifests if one["kind"] not in {"Namespace", "Deployment", "Service"}]
+        for manifest in wanted:
+            await client.apply(manifest, namespace)
+        (account,) = [one for one in wanted if one["kind"] == "ServiceAccount"]
+        (role,) = [one for one in wanted if one["kind"] == "ClusterRole"]
+        return cls(plane, namespace, account["metadata"]["name"], role)
+
+    async def credentials(self, client: Client) -> Credentials:
+        """A token that the API server issues for a day, as it does for pods."""
+        where = path(SERVICE_ACCOUNT, self.namespace, self.name, "token")
+        answer = await client.must("POST", where, {"spec": {"expirationSeconds": 86400}})
+        return self._plane.bearer(self.user, answer["status"]["token"])
+
+
+class Operator:
+    """One running operator; `stop` or `kill` it in the end."""
+
+    def __init__(self, account: Account, process: Process, port: int, audit: Audit) -> None:
+        self.account, self.process, self.audit = account, process, audit
+        self.url = f"http://127.0.0.1:{port}"
+
+    @classmethod
+    async def start(
+        cls,
+        plane: ControlPlane,
+        client: Client,
+        account: Account,
+        flags: Mapping[str, str],
+        *,
+        server: str | None = None,
+        log: Path | None = None,
+    ) -> Operator:
+        """Start it with these flags (names without dashes) and wait until it is ready; `server` may be a proxy."""
+        label, port = f"operator-{secrets.token_hex(3)}", free_port()
+        credentials = await account.credentials(client)
+        config = credentials.kubeconfig(plane.home / f"{label}.kubeconfig", server)
+        given = {"kubeconfig": str(config), "port": str(port), **flags}
+        audit = Audit(plane.audit, account.user)
+        command = [*COMMAND, "operator", *(f"-{name}={value}" for name, value in given.items())]
+        operator = cls(account, Process(command, log or plane.home / f"{label}.log"), port, audit)
+        try:
+            await until(operator.ready, f"{label} ready", START_LIMIT)
+        except BaseException:
+            operator.process.kill()
+            raise
+        return operator
+
+    async def ready(self) -> bool:
+        """Whether it says so; raises with its last words if it has ended."""
+        self.process.check()
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.url}/readyz") as got:
+                return got.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def metrics(self) -> str:
+        """Its own Prometheus page."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics") as got:
+            return await got.text()
+
+    def log(self) -> str:
+        """Everything it has logged."""
+        return self.process.log.read_text(errors="replace")
+
+    def stop(self, grace: float = 10.0) -> int | None:
+        """End it politely, as a cluster does; its exit code, or None if it had to be killed."""
+        self.process.signal(signal.SIGTERM)
+        code = self.process.wait(grace)
+        if code is None:
+            self.process.kill()
+        return code
+
+    def kill(self) -> None:
+        """End it at once, as a lost machine does."""
+        self.process.kill()
+
+    def freeze(self) -> None:
+        """Stop it where it stands, as a machine that hangs does."""
+        self.process.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on."""
+        self.process.signal(signal.SIGCONT)
+
+
+def _moved(manifest: Manifest, namespace: str) -> Manifest:
+    """The same in another namespace; what is cluster-wide gets the namespace's name, so that several can be there."""
+    moved: Manifest = yaml.safe_load(yaml.safe_dump(manifest).replace(_HOME, namespace))
+    if moved["kind"] in _CLUSTER_WIDE:
+        moved["metadata"]["name"] = namespace
+    if moved.get("roleRef", {}).get("kind") == "ClusterRole":
+        moved["roleRef"]["name"] = namespace
+    return moved

@@ -11,12 +11,18 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from gradatim.ports.objects import Ref
+from gradatim.sim.builtin.catalogue import POD
 from gradatim.sim.exposition import parse_identity, parse_lines
-from gradatim.sim.load import Load, Request
+from gradatim.sim.load import Load
+from gradatim.sim.load import Request as Shot
 from gradatim.sim.pod_app import Histogram, body_length
+from gradatim.sim.pod_logs import PodLogs
 from gradatim.sim.pods.images import Behaviour, behaviour_of, tag_of
 from gradatim.sim.pods.processes import ProcessPods
 from gradatim.sim.pods.runner import PodOrder, PodState
+from gradatim.sim.rest.messages import Request
+from gradatim.sim.store import Store
 
 
 class Pod:
@@ -166,7 +172,7 @@ async def test_bad_and_slow_versions_are_bad_and_slow_and_the_environment_overri
     settings = (("HELLO_ERRORS", "25"), ("HELLO_DELAY", "50"))
     async with pod("hello:v3", environment=settings) as it:
         await it.until(ready=True)
-        request = Request(it.order.address, it.order.ports[0])
+        request = Shot(it.order.address, it.order.ports[0])
         async with Load(request, 400, connections=20) as load:
             await load.reach(80)
         assert load.total.statuses[500] / load.total.answered == pytest.approx(0.25, abs=0.02)
@@ -179,7 +185,7 @@ async def test_a_pod_that_ends_is_unready_at_once_but_serves_on_while_it_drains(
     async with pod("hello:v1") as it:
         await it.until(ready=True)
         port = it.order.ports[0]
-        async with Load(Request(it.order.address, port), 100, connections=2) as load:
+        async with Load(Shot(it.order.address, port), 100, connections=2) as load:
             await load.reach(10)
             it.stop()
             assert it.states[-1].ready is False
@@ -219,3 +225,30 @@ async def test_a_broken_version_runs_without_ever_being_ready_and_a_taken_port_i
             await eventually(lambda: it.states and it.states[-1].message)
             assert re.search("address already in use", it.states[-1].message)
             assert not it.states[-1].ready
+
+
+@pytest.mark.playground
+@pytest.mark.asyncio
+async def test_logs_can_be_read_from_the_end_and_followed_until_the_pod_ends() -> None:
+    """As `kubectl logs --tail` and `-f` do through the API server."""
+    store = Store(lambda: 0.0)
+    store.register(POD)
+    made = store.create(Ref(POD, "test", "hello-1"), {"metadata": {"name": "hello-1"}})
+    uid = made["metadata"]["uid"]
+    async with pod("hello:v3", uid=uid) as it:
+        await it.until(ready=True)
+        logs = PodLogs(store, it.runner)
+        for _ in range(3):
+            await get(it.order.address, it.order.ports[0])
+        await eventually(lambda: len(it.runner.logs(uid)) >= 5)
+        tail = logs("test", "hello-1", Request.to("GET", "/log?tailLines=2"))
+        assert isinstance(tail, str)
+        assert [line.split(" ")[:3] for line in tail.splitlines()] == [["GET", "/", "500"]] * 2
+        assert logs("test", "nobody", Request.to("GET", "/log")) == ""
+        following = logs("test", "hello-1", Request.to("GET", "/log?tailLines=1&follow=true"))
+        assert not isinstance(following, str)
+        first = await anext(following)
+        it.stop()
+        rest = [line async for line in following]
+        assert first.startswith(b"GET / 500")
+        assert rest == [b"terminating: draining connections\n", b"bye\n"]

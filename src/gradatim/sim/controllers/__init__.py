@@ -57,11 +57,6 @@ class Controllers:
         finally:
             self.kubelet.stop_everything()
 
-    def logs(self, pod: Ref) -> list[str]:
-        """What a pod has written lately; nothing for one that is not there."""
-        found = self.store.peek(pod)
-        return self.kubelet.runner.logs(found["metadata"]["uid"]) if found else []
-
     def _wake(self, pod: Ref) -> None:
         self._loop.enqueue(self._controllers.index(self.kubelet), pod)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 
 import msgspec
@@ -81,6 +81,11 @@ class InstantPods:
         if pod is not None:
             pod.tell(running=False, ready=False, stopped=True, exit_code=0)
 
-    def logs(self, uid: str) -> list[str]:
+    def logs(self, uid: str, tail: int | None = None) -> list[str]:
         """Pretended pods say nothing."""
         return []
+
+    async def follow(self, uid: str, tail: int | None = None) -> AsyncIterator[str]:
+        """And will say nothing."""
+        for line in self.logs(uid, tail):
+            yield line

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,26 @@ class ProcessPods:
         if pod is not None:
             pod.stop(grace)
 
-    def logs(self, uid: str) -> list[str]:
+    def logs(self, uid: str, tail: int | None = None) -> list[str]:
         """The last lines of the pod, also of its runs before."""
         pod = self._pods.get(uid)
-        return list(pod.lines) if pod is not None else []
+        return pod.last_lines(tail) if pod is not None else []
+
+    async def follow(self, uid: str, tail: int | None = None) -> AsyncIterator[str]:
+        """The last lines, and every further one until the pod has ended."""
+        pod = self._pods.get(uid)
+        if pod is None:
+            return
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        lines = pod.last_lines(tail)
+        pod.followers.add(queue)
+        try:
+            for line in lines:
+                yield line
+            while (line_or_end := await queue.get()) is not None:
+                yield line_or_end
+        finally:
+            pod.followers.discard(queue)
 
     def forget(self, uid: str) -> None:
         """A pod has ended."""
@@ -95,6 +111,7 @@ class _Pod:
         self.order = order
         self.ports = order.ports
         self.lines: deque[str] = deque(maxlen=LOG_LINES)
+        self.followers: set[asyncio.Queue[str | None]] = set()
         self.task: asyncio.Task[None] | None = None
         self._report = report
         self._state = PodState(waiting="ContainerCreating")
@@ -107,6 +124,11 @@ class _Pod:
         """Report a change."""
         self._state = msgspec.structs.replace(self._state, **changes)
         self._report(self._state)
+
+    def last_lines(self, tail: int | None) -> list[str]:
+        """The end of the log."""
+        lines = list(self.lines)
+        return lines if tail is None else lines[max(0, len(lines) - tail) :]
 
     def listen(self, ports: tuple[int, ...]) -> None:
         """Send the ports to the process."""
@@ -153,6 +175,8 @@ class _Pod:
             if self._kill is not None:
                 self._kill.cancel()
             self.runner.forget(self.order.uid)
+            for follower in self.followers:
+                follower.put_nowait(None)
             self.tell(running=False, ready=False, stopped=True, waiting="", message="")
 
     async def _run_once(self) -> int:
@@ -220,4 +244,7 @@ class _Pod:
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         if process.stdout is not None:
             while line := await process.stdout.readline():
-                self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                text = line.decode(errors="replace").rstrip("\n")
+                self.lines.append(text)
+                for follower in self.followers:
+                    follower.put_nowait(text)

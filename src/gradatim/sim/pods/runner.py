@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -60,6 +60,10 @@ class PodRunner(Protocol):
         """End a pod: politely, and after `grace` seconds by force."""
         ...
 
-    def logs(self, uid: str) -> list[str]:
-        """What the pod has written lately."""
+    def logs(self, uid: str, tail: int | None = None) -> list[str]:
+        """What the pod has written lately, or the last `tail` lines of it."""
+        ...
+
+    def follow(self, uid: str, tail: int | None = None) -> AsyncIterator[str]:
+        """The same, and then every further line until the pod ends."""
         ...

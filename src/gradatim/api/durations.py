@@ -19,7 +19,7 @@ _SECONDS = {
     "h": Fraction(3600),
 }
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_MOST = Fraction(2**63 - 1, 1_000_000_000)  # Go counts nanoseconds in 64 bits
+_TOO_MUCH = Fraction(2**63, 1_000_000_000)  # Go counts nanoseconds in 64 bits, and one more below zero
 
 
 def parse_duration(text: str) -> float:
@@ -35,7 +35,7 @@ def parse_duration(text: str) -> float:
     while match := _PART.match(rest, position):
         total += Fraction(match[1]) * _SECONDS[match[2]]
         position = match.end()
-    if not rest or position != len(rest) or total > _MOST:
+    if not rest or position != len(rest) or total > _TOO_MUCH or sign * total == _TOO_MUCH:
         raise ValueError(f"{text!r} is no duration; write a number and a unit, such as 30s, 1m30s or 500ms")
     return float(sign * total)
 

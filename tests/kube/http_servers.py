@@ -52,7 +52,7 @@ class Proxy:
         self.hosts: dict[str, str] = {}
         self.asked: list[str] = []
         self.authorizations: list[str] = []
-        self._refuse = refuse
+        self.refuse = refuse
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -62,16 +62,22 @@ class Proxy:
             yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
             server.close()
-            for task in list(self._tasks):
-                task.cancel()
+            self.cut()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Break everything off that is under way."""
+        for task in list(self._tasks):
+            task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            await self._forward(reader, writer)
+            # Cancelled means cut; asyncio's own callback would take the cancellation for an error.
+            with suppress(asyncio.CancelledError):
+                await self._forward(reader, writer)
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -84,7 +90,7 @@ class Proxy:
         self.asked.append(first)
         self.authorizations += [line for line in lines if line.lower().startswith("proxy-authorization")]
         method, target, _ = first.split(" ")
-        if self._refuse:
+        if self.refuse:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
             return
         address = target.removeprefix("http://").split("/")[0]
@@ -95,10 +101,12 @@ class Proxy:
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             else:
                 upstream.write(head)
-            await asyncio.wait(
-                [asyncio.create_task(_pump(reader, upstream)), asyncio.create_task(_pump(upstream_reader, writer))],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            pumps = [asyncio.create_task(_pump(reader, upstream)), asyncio.create_task(_pump(upstream_reader, writer))]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
         finally:
             upstream.close()
 

@@ -153,6 +153,60 @@ async def test_an_own_write_is_seen_at_once_and_its_echo_is_no_news(api: FakeApi
         assert heard.take() == []
 
 
+async def test_an_echo_that_is_faster_than_the_answer_is_no_news_either(api: FakeApi, heard: Heard) -> None:
+    api.put(OWNER)
+    async with cache_of(api, heard) as cache:
+        cache.watch_all(CANARY)
+        await cache.synced(CANARY)
+        await cache.want(PODINFO, OWNER)
+        heard.take()
+        for ref in (OWNER, PODINFO):
+            gate = api.gate("PATCH", "/apis", back=True)
+            writing = asyncio.create_task(cache._client.patch(ref, {"spec": {"replicas": 9}}))
+            await gate.arrived.wait()
+            await settled()
+            assert cache.get(ref) == api.find(ref), "what the watch shows counts at once"
+            gate.opened.set()
+            cache.put(await writing, ref)
+            gate = api.gate("DELETE", "/apis", back=True)
+            deleting = asyncio.create_task(cache._client.delete(ref))
+            await gate.arrived.wait()
+            await settled()
+            gate.opened.set()
+            await deleting
+            cache.remove(ref)
+        await asyncio.sleep(1)
+        assert heard.take() == []
+
+
+async def test_what_others_do_during_our_write_is_news_when_it_is_over(api: FakeApi, heard: Heard) -> None:
+    async with cache_of(api, heard) as cache:
+        await cache.want(PODINFO, OWNER)
+        await cache.want(PODINFO, SECOND)
+        gate = api.gate("PATCH", "/apis", back=True)
+        writing = asyncio.create_task(cache._client.patch(PODINFO, {"spec": {"replicas": 9}}))
+        await gate.arrived.wait()
+        api.put(PODINFO, spec={"replicas": 10})
+        await settled()
+        cache.release(SECOND)
+        assert heard.take() == []
+        gate.opened.set()
+        cache.put(await writing, PODINFO)
+        await asyncio.sleep(1)
+        assert heard.take() == [(PODINFO, frozenset({OWNER}))]
+        assert cache.get(PODINFO) == api.find(PODINFO)
+
+
+async def test_a_write_whose_answer_was_lost_is_news_if_it_was_carried_out(api: FakeApi, heard: Heard) -> None:
+    async with cache_of(api, heard) as cache:
+        await cache.want(PODINFO, OWNER)
+        api.gate("PATCH", "/apis", back=True)
+        with pytest.raises(Unavailable):
+            await cache._client.patch(PODINFO, {"spec": {"replicas": 9}})
+        await asyncio.sleep(1)
+        assert heard.take() == [(PODINFO, frozenset({OWNER}))]
+
+
 async def test_nothing_goes_back_in_version(api: FakeApi, heard: Heard) -> None:
     async with cache_of(api, heard) as cache:
         await cache.want(PODINFO, OWNER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -197,7 +197,7 @@ ref = st.sampled_from(NAMES)
 step = st.one_of(
     st.tuples(st.sampled_from(["put", "put", "write", "write", "drop", "delete"]), ref),
     st.tuples(st.just("want"), ref, st.sampled_from(OWNERS)),
-    st.sampled_from([("hold",), ("flow",), ("slow get",), ("slow list",), ("open",)]),
+    st.sampled_from([("hold",), ("flow",), ("slow get",), ("slow list",), ("slow write",), ("open",)]),
     st.one_of(
         st.sampled_from([("cut",), ("forget",), ("outage",), ("mend",)]),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.4, 5.0])),
@@ -217,7 +217,7 @@ class Engine:
         self.interests: set[tuple[Ref, Ref]] = set()
         self.seen: dict[tuple[Ref, Ref], Any] = {}
         self.newest: dict[Ref, int] = {}
-        self.wants: set[asyncio.Task[None]] = set()
+        self.calls: set[asyncio.Task[None]] = set()
         self.gates: list[Any] = []
 
     def look(self, ref: Ref, owner: Ref) -> None:
@@ -272,6 +272,11 @@ class Engine:
             if key[0] == ref and self.seen[key] != "unknown":
                 self.look(*key)
 
+    def begin(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(call)
+        self.calls.add(task)
+        task.add_done_callback(self.calls.discard)
+
     async def step(self, action: str, *args: Any) -> None:
         api = self.api
         match action:
@@ -281,14 +286,12 @@ class Engine:
                 if api.find(args[0]):
                     api.drop(args[0])
             case "write":
-                await self.write(args[0])
+                self.begin(self.write(args[0]))
             case "delete":
-                await self.delete(args[0])
+                self.begin(self.delete(args[0]))
             case "want":
                 self.interests.add((args[0], args[1]))
-                task = asyncio.create_task(self.want(*args))
-                self.wants.add(task)
-                task.add_done_callback(self.wants.discard)
+                self.begin(self.want(*args))
             case "release":
                 self.release(args[0])
             case "hold":
@@ -305,6 +308,8 @@ class Engine:
                 self.gates.append(api.gate("GET", "/apis/apps/v1/namespaces", back=True))
             case "slow list":
                 self.gates.append(api.gate("GET", "/apis/apps/v1/deployments", back=True))
+            case "slow write":
+                self.gates.append(api.gate("PATCH", "/apis/apps/v1/namespaces", back=True))
             case "open":
                 for gate in self.gates:
                     gate.opened.set()
@@ -319,7 +324,7 @@ class Engine:
         self.api.gates.clear()
         await self.step("open")
         await asyncio.sleep(200)
-        assert not self.wants
+        assert not self.calls
         for ref, owner in [key for key, found in self.seen.items() if found == "unknown"]:
             await self.want(ref, owner)  # a want that failed is tried again
 

@@ -39,6 +39,9 @@ CONTENT_TYPES: Mapping[PatchKind, str] = {
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
+DEALT_WITH = 0.1
+"""Seconds a caller gets to pass the answer of a write on to the cache."""
+
 
 class ListMeta(msgspec.Struct, frozen=True):
     """What a list says about itself."""
@@ -94,6 +97,8 @@ class Client:
         self._field_manager = field_manager
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self._chance = chance
+        self._writing: dict[Ref, int] = {}
+        self._afterwards: dict[Ref, list[Callable[[], None]]] = {}
         self.requests: dict[str, int] = {}
         """Requests sent so far, by verb as RBAC spells it."""
 
@@ -167,15 +172,15 @@ class Client:
         """Create the object in the collection of `ref`."""
         query = {"fieldManager": self._field_manager, **({"dryRun": "All"} if dry_run else {})}
         path = collection_path(ref.resource, ref.namespace)
-        call = _Call("create", ref, "POST", path, query, self._writing(), msgspec.json.encode(manifest))
-        return _object(ref, await self._write(call))
+        call = _Call("create", ref, "POST", path, query, self._sending(), msgspec.json.encode(manifest))
+        return _object(ref, await self._write(call, ref))
 
     async def replace(self, ref: Ref, manifest: Manifest, subresource: str = "") -> Manifest:
         """Put the whole object; the resourceVersion inside, if any, must still be the current one."""
         path = object_path(ref, subresource)
         query = {"fieldManager": self._field_manager}
-        call = _Call("update", ref, "PUT", path, query, self._writing(), msgspec.json.encode(manifest))
-        return _object(ref, await self._write(call))
+        call = _Call("update", ref, "PUT", path, query, self._sending(), msgspec.json.encode(manifest))
+        return _object(ref, await self._write(call, ref))
 
     async def patch(
         self,
@@ -192,9 +197,9 @@ class Client:
         if kind == "apply" and force:
             query["force"] = "true"
         path = object_path(ref, subresource)
-        headers = self._writing(CONTENT_TYPES[kind])
+        headers = self._sending(CONTENT_TYPES[kind])
         call = _Call("patch", ref, "PATCH", path, query, headers, msgspec.json.encode(patch))
-        return _object(ref, await self._write(call))
+        return _object(ref, await self._write(call, ref))
 
     async def delete(
         self,
@@ -215,7 +220,7 @@ class Client:
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         body = msgspec.json.encode(options)
-        await self._write(_Call("delete", ref, "DELETE", object_path(ref), None, self._writing(), body))
+        await self._write(_Call("delete", ref, "DELETE", object_path(ref), None, self._sending(), body), ref)
 
     async def version(self) -> Manifest:
         """What `/version` says: `major`, `minor`, `gitVersion`, …"""
@@ -238,9 +243,31 @@ class Client:
             except Unavailable as error:
                 pause = await self._pause(error, pause, end)
 
-    async def _write(self, call: _Call) -> bytes:
-        """Write once. Only a write that certainly was not carried out is tried again."""
+    def after_write(self, ref: Ref, tell: Callable[[], None]) -> bool:
+        """If a write of this object is under way, call `tell` when its answer has been dealt with; else return False.
+
+        The watch may be faster than the answer, and only the answer says that what it shows is our own doing.
+        """
+        if ref not in self._writing:
+            return False
+        self._afterwards.setdefault(ref, []).append(tell)
+        return True
+
+    async def _write(self, call: _Call, ref: Ref) -> bytes:
+        """Send a write, and remember meanwhile that it is under way."""
         await self._limiter.acquire()
+        self._writing[ref] = self._writing.get(ref, 0) + 1
+        try:
+            return await self._write_once(call)
+        finally:
+            self._writing[ref] -= 1
+            if not self._writing[ref]:
+                del self._writing[ref]
+                for tell in self._afterwards.pop(ref, ()):
+                    asyncio.get_running_loop().call_later(DEALT_WITH, tell)
+
+    async def _write_once(self, call: _Call) -> bytes:
+        """Only a write that certainly was not carried out is tried again."""
         end = self._clock() + self._timeout
         pause = FIRST_PAUSE
         while True:
@@ -277,7 +304,7 @@ class Client:
             raise from_reply(call.verb, call.about, reply.status, reply.headers, reply.body)
         return reply.body
 
-    def _writing(self, content_type: str = "application/json") -> Mapping[str, str]:
+    def _sending(self, content_type: str = "application/json") -> Mapping[str, str]:
         return {**self._headers, "Content-Type": content_type}
 
     def _count(self, verb: str) -> None:

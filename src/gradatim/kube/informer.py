@@ -61,6 +61,8 @@ class Informer:
         self.reflector = Reflector(client, resource, namespace, self, clock, watch_list=watch_list)
         self._client = client
         self._changed = changed
+        self._deferred: dict[Key, set[str]] = {}
+        """Versions the watch has shown while a write of ours was under way: echoes, or somebody else's changes."""
 
     def interest(self, ref: Ref, owner: Ref) -> Kept:
         """Keep this object from now on."""
@@ -139,6 +141,7 @@ class Informer:
         metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
         version: str = metadata.get("resourceVersion", "")
         key = (ref.namespace, ref.name)
+        self._deferred.get(key, set()).discard(version)
         kept = self.kept.get(key)
         if kept is None:
             # Where everything is kept, what is not there was never there or is deleted, if the watch is that far.
@@ -152,7 +155,9 @@ class Informer:
 
     def remove(self, ref: Ref) -> None:
         """We have deleted it."""
-        kept = self.kept.get((ref.namespace, ref.name))
+        key = (ref.namespace, ref.name)
+        self._deferred.pop(key, None)
+        kept = self.kept.get(key)
         if kept is not None:
             kept.raw = None
             kept.known = True
@@ -201,8 +206,24 @@ class Informer:
         changed = raw is not None or kept.raw is not None
         kept.version, kept.raw, kept.known = version, raw, True
         told = frozenset(kept.owners - kept.waiting)
-        if changed and (told or self.everything):
+        if not changed or not (told or self.everything):
+            return
+        if self._client.after_write(ref, lambda: self._tell_late(ref, kept, version, told)):
+            self._deferred.setdefault((ref.namespace, ref.name), set()).add(version)
+        else:
             self._changed(ref, told)
+
+    def _tell_late(self, ref: Ref, kept: Kept, version: str, told: frozenset[Ref]) -> None:
+        """Our writes are over, and what they brought about is known: was this change one of them?"""
+        key = (ref.namespace, ref.name)
+        deferred = self._deferred.get(key, set())
+        if version in deferred:
+            deferred.discard(version)
+            told &= kept.owners
+            if told or self.everything:
+                self._changed(ref, told)
+        if not deferred:
+            self._deferred.pop(key, None)
 
     def _tidy(self, ref: Ref, kept: Kept) -> None:
         if self.everything and not kept.owners and kept.raw is None:

@@ -28,8 +28,19 @@ _WORDS = {
     "object": "a mapping",
     "null": "nothing",
 }
+_ANY_VALUE = "[...]"  # msgspec's word for some value of a mapping
 _EXPECTED = re.compile(r"Expected `(?P<want>[^`]+)`, got `(?P<got>[^`]+)`")
 _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`")
+
+
+class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    deletion_timestamp: str = ""
+    finalizers: tuple[str, ...] = ()
+    annotations: dict[str, str] = {}
 
 
 def decode_canary(manifest: dict[str, Any]) -> Canary:
@@ -38,15 +49,15 @@ def decode_canary(manifest: dict[str, Any]) -> Canary:
     Raises:
         InvalidField: with the path of the field and what belongs there.
     """
-    meta = manifest.get("metadata") or {}
+    meta = _metadata(manifest)
     return Canary(
-        name=meta.get("name", ""),
-        namespace=meta.get("namespace", ""),
-        uid=meta.get("uid", ""),
-        generation=meta.get("generation", 0),
-        deleted=bool(meta.get("deletionTimestamp")),
-        finalizers=tuple(meta.get("finalizers") or ()),
-        annotations=dict(meta.get("annotations") or {}),
+        name=meta.name,
+        namespace=meta.namespace,
+        uid=meta.uid,
+        generation=meta.generation,
+        deleted=bool(meta.deletion_timestamp),
+        finalizers=meta.finalizers,
+        annotations=meta.annotations,
         spec=_convert(manifest.get("spec") or {}, CanarySpec, "spec"),
         status=decode_status(manifest),
     )
@@ -62,16 +73,24 @@ def decode_status(manifest: dict[str, Any]) -> CanaryStatus:
 
 def decode_metric_template(manifest: dict[str, Any]) -> MetricTemplate:
     """A MetricTemplate from its manifest; raises InvalidField."""
-    meta = manifest.get("metadata") or {}
+    meta = _metadata(manifest)
     spec = _convert(manifest.get("spec") or {}, MetricTemplateSpec, "spec")
-    return MetricTemplate(meta.get("name", ""), meta.get("namespace", ""), spec)
+    return MetricTemplate(meta.name, meta.namespace, spec)
 
 
 def decode_alert_provider(manifest: dict[str, Any]) -> AlertProvider:
     """An AlertProvider from its manifest; raises InvalidField."""
-    meta = manifest.get("metadata") or {}
+    meta = _metadata(manifest)
     spec = _convert(manifest.get("spec") or {}, AlertProviderSpec, "spec")
-    return AlertProvider(meta.get("name", ""), meta.get("namespace", ""), spec)
+    return AlertProvider(meta.name, meta.namespace, spec)
+
+
+def _metadata(manifest: dict[str, Any]) -> _Metadata:
+    """What we read of the metadata; the rest of it (managed fields above all) is large and not looked at."""
+    meta = manifest.get("metadata") or {}
+    if isinstance(meta, dict):
+        meta = {key: meta[key] for key in _Metadata.__struct_encode_fields__ if key in meta}
+    return _convert(meta, _Metadata, "metadata")
 
 
 def _convert(data: Any, kind: type[T], path: str) -> T:
@@ -96,11 +115,15 @@ def _cleaned(data: Any) -> Any:
 def _invalid(text: str, root: str) -> InvalidField:
     """msgspec's `Expected X, got Y - at $.a.b[...]` in our words."""
     sentence, _, place = text.partition(" - at ")
-    path = root + place.strip("`").removeprefix("$")
+    of_keys, _, place = place.rpartition(" in ")
+    inner, some, _ = place.strip("`").removeprefix("$").partition(_ANY_VALUE)
+    path = root + inner
+    subject = "each of its keys " if of_keys else "each of its values " if some else ""
     if match := _MISSING.search(sentence):
         return InvalidField(f"{path}.{match['field']}", "is required; add it")
     if match := _EXPECTED.search(sentence):
-        want = " or ".join(_WORDS.get(word.strip(), word.strip()) for word in match["want"].split("|"))
+        kinds = [word.strip() for word in match["want"].split("|")]
+        want = " or ".join(_WORDS.get(kind, kind) for kind in kinds if kind != "null")
         got = "a number with a fraction" if match["got"] == "float" else _WORDS.get(match["got"], match["got"])
-        return InvalidField(path, f"must be {want}, not {got}")
-    return InvalidField(path, sentence)
+        return InvalidField(path, f"{subject}must be {want}, not {got}")
+    return InvalidField(path, subject + sentence)

@@ -59,8 +59,12 @@ class Audit:
         return [request for request in self.requests() if not request.allowed]
 
     def used(self) -> set[tuple[str, str, str]]:
-        """Group, resource and verb of everything that was allowed: what the role must contain."""
-        return {(request.group, request.resource, request.verb) for request in self.requests() if request.allowed}
+        """Group, resource and verb of everything that was allowed: what the role must contain.
+
+        Paths outside the API, such as `/version`, are open to everybody who is authenticated.
+        """
+        allowed = (one for one in self.requests() if one.allowed and not one.resource.startswith("/"))
+        return {(one.group, one.resource, one.verb) for one in allowed}
 
 
 def _read(log: Path, start: int) -> Iterator[Request]:

@@ -204,6 +204,8 @@ class ControlPlane:
             "tls-private-key-file": self._serving.key,
             "client-ca-file": self._authority.certificate,
             "authorization-mode": "RBAC",
+            # As on OpenShift: blocking an owner's deletion needs the right to update its finalizers.
+            "enable-admission-plugins": "OwnerReferencesPermissionEnforcement",
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self._tokens,
             "service-account-signing-key-file": self._tokens,

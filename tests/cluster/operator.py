@@ -55,6 +55,16 @@ class Account:
         (role,) = [one for one in wanted if one["kind"] == "ClusterRole"]
         return cls(plane, namespace, account["metadata"]["name"], role)
 
+    def granted(self) -> set[tuple[str, str, str]]:
+        """Group, resource and verb of everything that its ClusterRole allows."""
+        return {
+            (group, resource, verb)
+            for rule in self.role["rules"]
+            for group in rule.get("apiGroups", ())
+            for resource in rule.get("resources", ())
+            for verb in rule["verbs"]
+        }
+
     async def credentials(self, client: Client) -> Credentials:
         """A token that the API server issues for a day, as it does for pods."""
         where = path(SERVICE_ACCOUNT, self.namespace, self.name, "token")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,10 +67,13 @@ def run(home: Path, program: str, *args: str) -> int:
     """Run a program of the environment in the checkout and pass its exit code on."""
     path = f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     env = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        return subprocess.run([str(home / "bin" / program), *args], cwd=ROOT, env=env, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    process = subprocess.Popen([str(home / "bin" / program), *args], cwd=ROOT, env=env)
+    signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the terminal has told the program too; it takes its own down in order
 
 
 def environment(extra: str) -> Path:

@@ -23,9 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return operator.main(rest)
         case ["playground", *rest]:
-            from gradatim.apps import playground  # noqa: PLC0415
+            from gradatim.apps.playground import program  # noqa: PLC0415
 
-            return playground.main(rest)
+            return program.main(rest)
         case ["manifests", *rest]:
             from gradatim.apps import manifests  # noqa: PLC0415
 

@@ -3,9 +3,3 @@
 Real are the operator (the program that runs in clusters), Traefik, the requests, the metrics and the queries. Ours are
 the API server, the controllers and the pods, which are processes of a small demo application.
 """
-
-from __future__ import annotations
-
-from gradatim.apps.playground.program import main
-
-__all__ = ["main"]

@@ -65,15 +65,15 @@ async def _main(found: argparse.Namespace) -> int:
                 show = Show(journal, plain=found.plain, picture=found.picture)
                 story = Story(cluster, chosen, journal, shortened=not found.unshortened)
                 async with show.running():
-                    load = None
                     if not found.no_story:
                         load = await story.begin()
                         await story.play()
-                if load is not None:
-                    await load.stop()
+                    else:
+                        load = await story.users()
                 good = not story.outcomes or show.summary(story.outcomes, chosen.mesh)
                 if found.keep:
                     await _keep(cluster.kubeconfig, cluster.traefik.web_port, folder)
+                await load.stop()
                 return 0 if good else 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -124,7 +124,7 @@ async def _keep(kubeconfig: Path, port: int, folder: Path) -> None:
         f"\nEverything goes on running. In another terminal:\n\n"
         f"  export KUBECONFIG={shlex.quote(str(kubeconfig))}\n"
         f"  {shlex.quote(kubectl) if kubectl else 'kubectl'} get canaries -o wide\n\n"
-        f"The application: curl -H 'Host: test.prod.10.60.200.121.sslip.io' http://127.0.0.1:{port}/\n"
+        f"100 requests a second go on, too. The application: curl -H 'Host: test.prod.10.60.200.121.sslip.io' http://127.0.0.1:{port}/\n"
         f"The operator's log: {folder / 'operator.log'}\n"
         "Stop with Ctrl-C.\n"
     )

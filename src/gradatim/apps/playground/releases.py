@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import resources
+from typing import Literal
 
 import msgspec
 import yaml
 
 from gradatim.ports.objects import Manifest, Resource
-from gradatim.sim.traefik import Provider
 
 NAMESPACE = "test"
 APP = "hello-v1"
@@ -24,7 +24,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     mesh: str
     title: str
     canary: str
-    traefik: Provider
+    traefik: Literal["kubernetesingressnginx", "kubernetescrd", "kubernetesgateway"]
     crds: tuple[Resource, ...]
     prepare: Callable[[int], list[Manifest]]
     """Objects that a platform team has installed before; the argument is the port of the proxy."""

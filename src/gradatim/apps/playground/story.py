@@ -36,7 +36,7 @@ class Story:
         self._journal.say(f"kubectl apply -f app.yaml   ({APP}, three pods of v1)")
         await self._cluster.apply(_in_namespace(self._release.app()))
         await self._until(self._ready, "three ready pods")
-        load = Load(Request(self._cluster.traefik.address, self._cluster.traefik.web_port, HOST), rate=100.0)
+        load = self._load()
         if self._release.mesh == "nginx":  # only there do users reach the pods before the Canary exists
             await self._cluster.traefik.wait_for_route(HOST)
             await self._start(load)
@@ -49,6 +49,15 @@ class Story:
             await self._start(load)
         await asyncio.sleep(2)
         return load
+
+    async def users(self) -> Load:
+        """Nothing but the users, for those who want to play by hand."""
+        load = self._load()
+        await load.__aenter__()
+        return load
+
+    def _load(self) -> Load:
+        return Load(Request(self._cluster.traefik.address, self._cluster.traefik.web_port, HOST), rate=100.0)
 
     async def play(self) -> None:
         """Release a good version and a bad one."""
@@ -109,7 +118,7 @@ class Story:
         patience = PATIENCE if self._shortened else 10 * PATIENCE
         try:
             async with asyncio.timeout(patience):
-                while not holds():
+                while not holds():  # noqa: ASYNC110 - phases, pods and shares have no event in common
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise TimeoutError(

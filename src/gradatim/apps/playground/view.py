@@ -89,10 +89,10 @@ def summary(console: Console, journal: Journal, outcomes: list[tuple[str, bool]]
     )
     for text, right in outcomes:
         console.print(f"  [{'green' if right else 'red'}]{'✓' if right else '✗'}[/] {text}")
-    versions = ", ".join(f"{version} answered {number:,}" for version, number in sorted(journal.total.versions.items()))
+    tallies = sorted(journal.total.versions.items())
+    versions = ", ".join(f"{version} answered {number:,}" for version, number in tallies)
     mark = "[green]✓[/]" if journal.lost == 0 else "[red]✗[/]"
-    console.print(
-        f"  {mark} {journal.total.answered + journal.total.lost:,} requests: {versions}; failed requests: {journal.lost}"
-    )
+    number = journal.total.answered + journal.total.lost
+    console.print(f"  {mark} {number:,} requests: {versions}; failed requests: {journal.lost}", soft_wrap=True)
     if journal.lost:
         console.print(f"    [red]{journal.total}[/red]")

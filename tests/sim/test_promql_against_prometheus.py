@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import shutil
 import socket
@@ -25,6 +24,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.fixtures import not_run
 from gradatim.sim import promql
 from gradatim.sim.exposition import parse_identity
 from gradatim.sim.promql_operators import spell_number
@@ -191,10 +191,7 @@ def ours(samples: Samples) -> SeriesStore:
 def real(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     prometheus, promtool = shutil.which("prometheus"), shutil.which("promtool")
     if not prometheus or not promtool:
-        message = "not run: no prometheus and promtool on PATH (on Debian: apt-get install prometheus)"
-        if os.environ.get("GRADATIM_REQUIRE_CLUSTER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+        not_run("there is no prometheus and promtool on PATH (on Debian: apt-get install prometheus)")
     folder = tmp_path_factory.mktemp("prometheus")
     _write_blocks(promtool, samples, folder)
     (folder / "prometheus.yml").write_text("global: {}\n")

@@ -13,6 +13,7 @@ import importlib.metadata
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gradatim.api.errors import GradatimError
+from gradatim.sim.pods.processes import send_signal
 
 Provider: TypeAlias = Literal["kubernetesingressnginx", "kubernetescrd", "kubernetesgateway"]
 
@@ -213,13 +215,12 @@ class Traefik:
 
     async def _end(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+            send_signal(self._process, signal.SIGTERM)
             try:
                 async with asyncio.timeout(3):
                     await self._process.wait()
             except TimeoutError:
-                self._process.kill()
+                send_signal(self._process, signal.SIGKILL)
                 await self._process.wait()
         if self._reading is not None:
             await self._reading

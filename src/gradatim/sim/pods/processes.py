@@ -105,6 +105,17 @@ class ProcessPods:
             await asyncio.wait(tasks)
 
 
+def send_signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal a process that may just have ended.
+
+    Not through `Process.send_signal`: that collects the exit status of an ended process itself, and asyncio, which
+    waits for the same, then reports 255.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
 class _Pod:
     def __init__(self, runner: ProcessPods, order: PodOrder, report: Report) -> None:
         self.runner = runner
@@ -150,9 +161,8 @@ class _Pod:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        if self._process is not None:
+            send_signal(self._process, number)
 
     async def live(self) -> None:
         """Run the process again and again until the pod is stopped."""

@@ -228,6 +228,26 @@ async def test_a_pod_that_is_deleted_is_replaced() -> None:
         assert world.status(ref)["availableReplicas"] == 2
 
 
+async def test_deleting_a_deployment_ends_its_pods_and_orphans_are_adopted() -> None:
+    async with cluster(stop_after=2.0) as world:
+        ref = world.apply(DEPLOYMENT, deployment(replicas=2))
+        await asyncio.sleep(2)
+        names = {pod["metadata"]["name"] for pod in world.pods()}
+        world.store.delete(ref, policy="Orphan")
+        await asyncio.sleep(2)
+        assert world.store.find(ref) is None
+        assert {pod["metadata"]["name"] for pod in world.pods()} == names
+        world.apply(DEPLOYMENT, deployment(replicas=2))
+        await asyncio.sleep(2)
+        assert {pod["metadata"]["name"] for pod in world.pods()} == names, "taken over, not made anew"
+        world.store.delete(ref)
+        await asyncio.sleep(1)
+        assert all("deletionTimestamp" in pod["metadata"] for pod in world.pods())
+        await asyncio.sleep(2)
+        assert world.pods() == []
+        assert world.store.list(REPLICA_SET) == []
+
+
 async def test_pods_are_spread_over_the_nodes_and_those_nobody_fits_say_so() -> None:
     async with cluster() as world:
         world.apply(DEPLOYMENT, deployment(replicas=4))

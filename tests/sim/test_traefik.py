@@ -59,8 +59,8 @@ async def test_it_starts_answers_and_leaves_nothing_behind() -> None:
     async with Traefik("http://127.0.0.1:1") as traefik:
         with socket.create_connection(("127.0.0.1", traefik.web_port)):
             pass
-        with pytest.raises(TraefikFailed, match=r"no route to nobody\.example\.com/ after 0 s; the last answer was 404"):
-            await traefik.wait_for_route("nobody.example.com", patience=0.3)
+        with pytest.raises(TraefikFailed, match="no route to nobody/ after 0 s; the last answer was 404"):
+            await traefik.wait_for_route("nobody", patience=0.3)
         ports = (traefik.web_port, traefik.admin_port)
     for port in ports:
         with pytest.raises(ConnectionRefusedError):

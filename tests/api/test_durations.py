@@ -40,7 +40,7 @@ def test_what_is_written_is_read_back(microseconds: int) -> None:
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, abs=1e-6)
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(sorted(UNITS))), min_size=1, max_size=6))
+@given(st.lists(st.tuples(st.integers(0, 10**5), st.sampled_from(sorted(UNITS))), min_size=1, max_size=6))
 def test_parts_add_up_in_any_order(parts: list[tuple[int, str]]) -> None:
     text = "".join(f"{number}{unit}" for number, unit in parts)
     assert parse_duration(text) == pytest.approx(sum(number * UNITS[unit] for number, unit in parts))

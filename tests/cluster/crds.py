@@ -71,9 +71,16 @@ def ours() -> list[Manifest]:
 async def install(client: Client, wanted: Iterable[Manifest]) -> None:
     """Apply definitions and wait until their objects are served and structural."""
     manifests = list(wanted)
-    await asyncio.gather(*(client.apply(manifest) for manifest in manifests))
+    await asyncio.gather(*(_put(client, manifest) for manifest in manifests))
     for name in [manifest["metadata"]["name"] for manifest in manifests]:
         await until(partial(_served, client, name), f"{name} served")
+
+
+async def _put(client: Client, manifest: Manifest) -> None:
+    if await client.find(CRD, "", manifest["metadata"]["name"]):
+        await client.merge(CRD, "", manifest["metadata"]["name"], manifest)
+    else:
+        await client.create(CRD, "", manifest)
 
 
 async def _served(client: Client, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import yaml
 from cluster.client import Answer, Client, path
 from gradatim.ports.objects import Manifest, Resource
 
-NAMES = ("real", "sim") if importlib.util.find_spec("gradatim.sim.http") else ("real",)
+NAMES = ("real", "sim")
 
 WIDGET = Resource("contract.test", "v1", "widgets", "Widget")
 WIDGETS: Manifest = yaml.safe_load((Path(__file__).parent / "widgets.yaml").read_text())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gradatim.ports.objects import Manifest, Resource
-from gradatim.sim.refusals import Cause
+from gradatim.sim.refusals import Cause, Refused, bad_request
 from gradatim.sim.schema.model import Schema
 from gradatim.sim.schema.reading import Reading
 from gradatim.sim.selection import field_text
@@ -71,6 +71,9 @@ class Kind:
     selectable: tuple[str, ...] = ()
     """The fields beside name and namespace that a field selector can name."""
 
+    counts_its_deletion = True
+    """Whether the beginning of a deletion is a new generation."""
+
     counts_generations = True
     """Whether `metadata.generation` counts the changes outside metadata and status."""
 
@@ -83,9 +86,25 @@ class Kind:
     shows_deleted = False
     """Whether a finished DELETE answers with the object, not with a Status."""
 
+    @property
+    def blank(self) -> Manifest:
+        """An object that nobody has written anything into: what a creator owns is what is not in here."""
+        return {}
+
     def schema(self, served: Resource) -> Schema | None:
         """What its objects look like as one of the served resources; None if anything goes."""
         return None
+
+    def identify(self, obj: Manifest, served: Resource) -> None:
+        """Refuse what says that it is something else."""
+        version, kind = obj.get("apiVersion") or served.api_version, obj.get("kind") or served.kind
+        if kind != served.kind:
+            short = str(version).rpartition("/")[2]
+            group = served.group.partition(".")[0] or "core"
+            why = f"converting ({short}.{kind}) to ({group}.{served.kind}): unknown conversion"
+            raise bad_request(f'{kind} in version "{short}" cannot be handled as a {served.kind}: {why}')
+        if version != served.api_version:
+            raise other_version(str(version), served)
 
     def read(self, obj: Manifest, served: Resource, reading: Reading) -> Manifest:
         """A fresh copy in the stored version of what somebody wrote as `served`: pruned, completed, defaulted."""
@@ -114,6 +133,10 @@ class Kind:
 
     def validate(self, new: Manifest, old: Manifest | None, subresource: str) -> Iterable[Cause]:
         """What is wrong with the object."""
+        return ()
+
+    def remarks(self, new: Manifest, old: Manifest | None) -> Iterable[str]:
+        """What its writer should think about, although nothing is wrong."""
         return ()
 
     def grace(self, obj: Manifest, asked: int | None) -> int:
@@ -163,6 +186,12 @@ def clone_value(value: Any) -> Any:
 _NESTED = frozenset({dict, list})
 
 UNCOUNTED = frozenset({"metadata", "status", "apiVersion", "kind"})
+
+
+def other_version(version: str, served: Resource) -> Refused:
+    """The object says that it is of another version than the path."""
+    told = f"the API version in the data ({version}) does not match the expected API version ({served.api_version})"
+    return bad_request(told)
 
 
 def keep_other_half(new: Manifest, old: Manifest, subresource: str) -> None:

@@ -251,6 +251,7 @@ class Store:
         self._admit(ref, new, None)
         self._own(kind, new, None, writer, "")
         self._finish(kind, new, None, "", reading.causes)
+        reading.remarks += kind.remarks(new, None)
         if ref.name and (ref.namespace, ref.name) in self._objects[ref.resource.qualified]:
             raise already_exists(ref.resource, ref.name, generated)
         return Outcome(Snapshot(new, 0) if dry_run else self._commit(ADDED, ref, new, None), created=True)
@@ -284,13 +285,15 @@ class Store:
         kind.prepare_update(new, old, subresource)
         metadata.tidy(new["metadata"])
         self._admit(ref, new, old)
-        if not _same(new, old) or writer.operation == "Apply":
+        former = old["metadata"].get("managedFields")
+        if not _same(new, old) or new["metadata"].get("managedFields") not in (None, former):
             self._own(kind, new, old, writer, subresource)
-        elif "managedFields" in old["metadata"]:
-            new["metadata"].setdefault("managedFields", old["metadata"]["managedFields"])
+        elif former is not None:
+            new["metadata"]["managedFields"] = former
         if kind.counts_generations and subresource != "status" and kind.changed(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         self._finish(kind, new, old, subresource, causes)
+        reading.remarks += kind.remarks(new, old)
         if self._released(kind, new):
             return Outcome(before if dry_run else self._commit(DELETED, ref, new, before), gone=True)
         if _same(new, old) and _same_owners(new, old):
@@ -334,7 +337,7 @@ class Store:
         if not pending and not meta.get("finalizers") and not kind.held(new):
             return False
         first = "deletionTimestamp" not in meta
-        if first and "generation" in meta:
+        if first and "generation" in meta and kind.counts_its_deletion:
             meta["generation"] += 1
         if first or pending < meta.get("deletionGracePeriodSeconds", 0):
             begun = (

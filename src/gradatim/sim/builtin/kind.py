@@ -11,6 +11,7 @@ from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim import names
 from gradatim.sim.kind import Kind, ScalePaths, keep_other_half
 from gradatim.sim.refusals import Cause
+from gradatim.sim.schema import model
 from gradatim.sim.schema.declared import Types, read
 from gradatim.sim.schema.model import Schema
 from gradatim.sim.schema.reading import Mismatch, Reading, unreadable
@@ -57,6 +58,12 @@ class Builtin(Kind):
         )
         self.type = types()[type_name or resource.kind]
         self._no_status = self._empty_status()
+        self._blank = empty(self.type)
+
+    @property
+    def blank(self) -> Manifest:
+        """The zero value of its type."""
+        return self._blank
 
     def schema(self, served: Resource) -> Schema | None:
         """The declared type."""
@@ -113,6 +120,17 @@ class Builtin(Kind):
         if status is None or status.pointer:
             return None
         return read(self.type, {}, Reading()).get("status")
+
+
+def empty(schema: Schema) -> Manifest:
+    """What an empty Go struct of this type is as JSON: structs, and fields that are always written."""
+    made: Manifest = {}
+    for key, one in schema.properties.items():
+        if one.kind == model.OBJECT and not one.pointer:
+            made[key] = empty(one)
+        elif one.always or (one.go in ("Time", "MicroTime") and not one.pointer and not one.omitted_when_zero):
+            made[key] = None
+    return made
 
 
 class Counted(Builtin):

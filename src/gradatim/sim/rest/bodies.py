@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from gradatim.ports.objects import Manifest, Resource
+from gradatim.sim.kind import Kind
 from gradatim.sim.refusals import Refused, bad_request
 from gradatim.sim.rest.messages import JSON, Request
 from gradatim.sim.schema.reading import IGNORE, Reading, shown
@@ -27,7 +28,7 @@ def unsupported_media() -> Refused:
     return Refused(415, "UnsupportedMediaType", message)
 
 
-def decode(request: Request, served: Resource, reading: Reading) -> Manifest:
+def decode(request: Request, kind: Kind, served: Resource, reading: Reading) -> Manifest:
     """The object in a request's body."""
     media = media_type(request)
     if media == JSON:
@@ -38,7 +39,7 @@ def decode(request: Request, served: Resource, reading: Reading) -> Manifest:
         raise unsupported_media()
     if not isinstance(found, dict):
         raise _unrecognised(served, "json: cannot unmarshal into an object")
-    _check_kind(found, served)
+    kind.identify(found, served)
     return found
 
 
@@ -101,15 +102,3 @@ def _paths(value: Any, path: Any) -> list[str]:
 def _unrecognised(served: Resource, why: str) -> Refused:
     told = f"the object provided is unrecognized (must be of type {served.kind})"
     return bad_request(f"{told}: couldn't get version/kind; json parse error: {why}")
-
-
-def _check_kind(found: Manifest, served: Resource) -> None:
-    version, kind = found.get("apiVersion") or served.api_version, found.get("kind") or served.kind
-    if kind != served.kind:
-        short = str(version).rpartition("/")[2]
-        group = served.group.partition(".")[0] or "core"
-        why = f"converting ({short}.{kind}) to ({group}.{served.kind}): unknown conversion"
-        raise bad_request(f'{kind} in version "{short}" cannot be handled as a {served.kind}: {why}')
-    if version != served.api_version:
-        told = f"the API version in the data ({version}) does not match the expected API version ({served.api_version})"
-        raise bad_request(told)

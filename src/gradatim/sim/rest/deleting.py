@@ -29,15 +29,15 @@ def delete_collection(store: Store, route: Route, request: Request) -> Response:
     asked, view = options.delete_options(request, _body(request)), looking.view(route, options.list_options(request))
     kind, served = route.kind, route.served
     found = [one for one in store.snapshots(served, route.namespace) if view.sees(one.manifest)]
-    version = str(store.version)
+    meta = {"resourceVersion": str(store.version)} | ({} if kind.bare_items else {"continue": ""})
     for one in found:
-        meta = one.manifest["metadata"]
+        named = one.manifest["metadata"]
         try:
-            _remove(store, Ref(served, meta.get("namespace", ""), meta["name"]), asked)
+            _remove(store, Ref(served, named.get("namespace", ""), named["name"]), asked)
         except NotFound:
             continue  # an owner that went before took it along
     items = [kind.show(one.manifest, served) for one in found]
-    body = {"kind": kind.list_kind, "apiVersion": served.api_version, "metadata": {"resourceVersion": version}}
+    body = {"kind": kind.list_kind, "apiVersion": served.api_version, "metadata": meta}
     return shapes.respond(request, 200, body | {"items": items})
 
 

@@ -10,7 +10,7 @@ from gradatim.ports.objects import Manifest
 from gradatim.sim.kind import clone
 from gradatim.sim.patches import json_patch, merge_patch, strategic
 from gradatim.sim.refusals import Refused, bad_request, invalid, invalid_object
-from gradatim.sim.rest import bodies, options
+from gradatim.sim.rest import applying, bodies, options
 from gradatim.sim.rest.messages import Request, Response
 from gradatim.sim.rest.routes import Route
 from gradatim.sim.rest.writing import not_allowed, written
@@ -32,9 +32,12 @@ def patch(store: Store, route: Route, request: Request) -> Response:
     media = bodies.media_type(request)
     if media not in (JSON_PATCH, MERGE, STRATEGIC, APPLY):
         raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    if media == STRATEGIC and not route.kind.merges_strategically:
+        have = f"accepted media types include: {JSON_PATCH}, {MERGE}, {APPLY}"
+        raise Refused(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - {have}")
     asked = options.write_options(request, "PatchOptions")
     if media == APPLY:
-        raise not_allowed()
+        return applying.apply(store, route, request, asked)
     if asked.force is not None:
         from_apply = "may not be specified for non-apply patch"
         cause = invalid("force", asked.force, from_apply)
@@ -88,10 +91,7 @@ def _apply(route: Route, media: str, before: Manifest, given: Any) -> Any:
             return json_patch.apply(before, given)
         case "application/merge-patch+json":
             return merge_patch.apply(clone(before), given)
-    schema = route.kind.schema(route.served)
-    if not route.kind.merges_strategically or schema is None:
-        raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type")
-    return strategic.apply(clone(before), given, schema)
+    return strategic.apply(clone(before), given, route.kind.schema(route.served))
 
 
 def _invalid_patch(changed: Manifest, error: Unreadable) -> Refused:

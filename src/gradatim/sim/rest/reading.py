@@ -126,6 +126,8 @@ def _render(
     meta: Manifest,
 ) -> Response:
     kind, served, shape = route.kind, route.served, shapes.wanted(request)
+    if not shape.as_ and not kind.bare_items:
+        meta = {"continue": "", **meta}
     if shape.media == JSON and not shape.as_:
         return Response(200, {"Content-Type": JSON}, shapes.prettified(request, _joined(route, page, meta)))
     items = [kind.show(one.manifest, served) for one in page]

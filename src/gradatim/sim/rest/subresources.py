@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim import selection
 from gradatim.sim.builtin.reviews import Review
-from gradatim.sim.kind import ScalePaths, clone
+from gradatim.sim.kind import Kind, ScalePaths, clone
 from gradatim.sim.patches import json_patch, merge_patch
-from gradatim.sim.refusals import invalid, invalid_object
+from gradatim.sim.refusals import Refused, invalid, invalid_object
 from gradatim.sim.rest import bodies, options, shapes
 from gradatim.sim.rest.messages import Request, Response
 from gradatim.sim.rest.routes import Route
@@ -30,7 +30,7 @@ def review(route: Route, request: Request) -> Response:
     if request.method != "POST" or not isinstance(kind, Review):
         raise not_allowed()
     reading = Reading()
-    asked = kind.read(bodies.decode(request, route.served, reading), route.served, reading)
+    asked = kind.read(bodies.decode(request, kind, route.served, reading), route.served, reading)
     return shapes.respond(request, 201, asked | {"status": kind.status})
 
 
@@ -39,6 +39,8 @@ def scale(store: Store, route: Route, request: Request) -> Response:
     paths = route.kind.scale or ScalePaths()
     before = store.snapshot(route.ref).manifest
     if request.method == "GET":
+        if selection.dig(before, paths.spec) is None:
+            raise _without_replicas(f'the spec replicas field ".{".".join(paths.spec)}" does not exist')
         return shapes.respond(request, 200, _scale(paths, before))
     if request.method not in ("PUT", "PATCH"):
         raise not_allowed()
@@ -61,7 +63,7 @@ def scale(store: Store, route: Route, request: Request) -> Response:
 
 def _wanted(request: Request, current: Manifest) -> Manifest:
     if request.method == "PUT":
-        return bodies.decode(request, SCALE, Reading())
+        return bodies.decode(request, Kind(SCALE), SCALE, Reading())
     given: Any = bodies.from_yaml(request.body)
     if bodies.media_type(request) == "application/json-patch+json":
         changed: Manifest = json_patch.apply(current, given)
@@ -80,6 +82,10 @@ def _scale(paths: ScalePaths, obj: Manifest) -> Manifest:
         status["selector"] = text
     spec = {"replicas": wanted} if wanted else {}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status}
+
+
+def _without_replicas(why: str) -> Refused:
+    return Refused(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
 
 
 _SHOWN = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")

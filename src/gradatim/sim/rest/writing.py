@@ -23,7 +23,7 @@ def create(store: Store, route: Route, request: Request) -> Response:
         raise not_allowed()
     asked = options.write_options(request, "CreateOptions")
     reading = Reading(asked.validation)
-    obj = bodies.decode(request, route.served, reading)
+    obj = bodies.decode(request, route.kind, route.served, reading)
     outcome = store.insert(route.ref, obj, writer=Writer(asked.manager), reading=reading, dry_run=asked.dry_run)
     return written(route, request, outcome, reading)
 
@@ -34,7 +34,7 @@ def update(store: Store, route: Route, request: Request) -> Response:
         raise not_allowed()
     asked = options.write_options(request, "UpdateOptions")
     reading = Reading(asked.validation)
-    obj = bodies.decode(request, route.served, reading)
+    obj = bodies.decode(request, route.kind, route.served, reading)
     if not (obj.get("metadata") or {}).get("name"):
         told = f"the name of the object ({route.name} based on URL) was undeterminable: name must be provided"
         raise bad_request(told)

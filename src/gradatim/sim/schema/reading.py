@@ -24,13 +24,14 @@ def shown(path: Path) -> str:
 class Reading:
     """One read of one object."""
 
-    __slots__ = ("causes", "duplicates", "mode", "unknown")
+    __slots__ = ("causes", "duplicates", "mode", "remarks", "unknown")
 
     def __init__(self, mode: str = IGNORE) -> None:
         self.mode = mode
         self.unknown: list[str] = []
         self.duplicates: list[str] = []
         self.causes: list[Cause] = []
+        self.remarks: list[str] = []
 
     def complaints(self) -> list[str]:
         """What a strict reader objects to."""
@@ -44,8 +45,8 @@ class Reading:
             raise unreadable(api_version, kind, f"strict decoding error: {', '.join(complaints)}")
 
     def warnings(self) -> list[str]:
-        """What a client is told that asked for neither strictness nor silence."""
-        return self.complaints() if self.mode == WARN else []
+        """What a client is told beside the answer."""
+        return [*(self.complaints() if self.mode == WARN else ()), *self.remarks]
 
 
 class Unreadable(Refused):

@@ -27,7 +27,7 @@ def layout(columns: Iterable[Manifest]) -> Layout:
 
 
 def _column(one: Manifest) -> Column:
-    about = one.get("description", "")
+    about = one.get("description") or f"Custom resource definition column (in JSONPath format): {one['jsonPath']}"
     return Column(one["name"], one["type"], one.get("format", ""), about, one.get("priority", 0))
 
 

@@ -1,0 +1,11 @@
+"""A small part of CEL, the language of `x-kubernetes-validations`: what the rules of the CRDs we know are written in.
+
+A rule with something this part does not know is not evaluated; `Unsupported` says what it was.
+"""
+
+from __future__ import annotations
+
+from gradatim.sim.cel.evaluate import Failed, Program, compile_rule
+from gradatim.sim.cel.syntax import Unsupported
+
+__all__ = ["Failed", "Program", "Unsupported", "compile_rule"]

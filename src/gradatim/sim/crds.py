@@ -1,0 +1,330 @@
+"""CustomResourceDefinitions, and the kinds they make.
+
+A definition is an object like any other; `Definitions` hears of it and makes the store serve its resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from gradatim.ports.objects import Manifest, Ref, Resource
+from gradatim.sim import metadata, names
+from gradatim.sim.builtin.kind import Counted, masked, types
+from gradatim.sim.history import DELETED, Event
+from gradatim.sim.kind import Kind, ScalePaths, clone_value, other_version
+from gradatim.sim.refusals import Cause, bad_request, invalid, invalid_object, required
+from gradatim.sim.schema import cel, check, structural
+from gradatim.sim.schema.declared import read
+from gradatim.sim.schema.model import Schema
+from gradatim.sim.schema.reading import Mismatch, Reading, unreadable
+from gradatim.sim.store import Store, Writer
+from gradatim.sim.tables import custom
+from gradatim.sim.tables.columns import Layout
+
+DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+_STANDARD_FINALIZERS = frozenset((metadata.FOREGROUND, metadata.ORPHAN, "kubernetes"))
+BLOCKING = frozenset(
+    ("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
+)
+UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
+
+
+class Definition(Counted):
+    """The kind CustomResourceDefinition itself."""
+
+    needs_version = True
+    counts_its_deletion = False
+
+    def held(self, obj: Manifest) -> bool:
+        """Its objects go first; a finalizer that comes with the deletion sees to that."""
+        return "deletionTimestamp" not in obj["metadata"]
+
+    def prepare_delete(self, obj: Manifest) -> None:
+        """Announce the end of its objects."""
+        meta, status = obj["metadata"], obj.setdefault("status", {})
+        meta.pop("deletionGracePeriodSeconds", None)
+        conditions = list(status.get("conditions") or ())
+        if any(one["type"] == "Terminating" for one in conditions):
+            return
+        meta["finalizers"] = _with(meta, CLEANUP)
+        told = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+        ending = _condition("Terminating", "InstanceDeletionPending", told, meta["deletionTimestamp"])
+        status["conditions"] = [*conditions, ending]
+
+    def default(self, obj: Manifest) -> None:
+        """Names that follow from others."""
+        named = obj["spec"]["names"]
+        named.setdefault("singular", named.get("kind", "").lower())
+        named.setdefault("listKind", f"{named.get('kind', '')}List")
+
+    def prepare_create(self, new: Manifest) -> None:
+        """Nothing is accepted yet."""
+        super().prepare_create(new)
+        stored = [one["name"] for one in new["spec"].get("versions") or () if one.get("storage")]
+        nothing = {"plural": "", "kind": ""}
+        new["status"] = {"conditions": None, "acceptedNames": nothing, "storedVersions": stored[:1]}
+
+    def check(self, new: Manifest, old: Manifest | None) -> Iterable[Cause]:
+        """Its name is made of two others, one version is stored, every version has a schema."""
+        spec = new["spec"]
+        wanted = f"{spec['names'].get('plural', '')}.{spec.get('group', '')}"
+        for field in ("group", "scope"):
+            if not spec.get(field):
+                yield required(f"spec.{field}")
+        for field in ("plural", "kind"):
+            if not spec["names"].get(field):
+                yield required(f"spec.names.{field}")
+        if new["metadata"].get("name") != wanted:
+            yield invalid("metadata.name", new["metadata"].get("name"), 'must be spec.names.plural+"."+spec.group')
+        versions = spec.get("versions") or []
+        if sum(1 for one in versions if one.get("storage")) != 1:
+            yield invalid("spec.versions", versions, "must have exactly one version marked as storage version")
+        for index, version in enumerate(versions):
+            if not (version.get("schema") or {}).get("openAPIV3Schema"):
+                yield required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required")
+        if old is not None:
+            for field in ("group", "scope"):
+                if spec.get(field) != old["spec"].get(field):
+                    yield invalid(f"spec.{field}", spec.get(field), metadata.IMMUTABLE)
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of a custom resource."""
+
+    resource: Resource
+    schema: Schema
+    status_schema: Schema | None
+    layout: Layout
+    scale: ScalePaths | None
+    selectable: tuple[str, ...]
+    rules: cel.Rules
+
+
+class Custom(Kind):
+    """A kind that a definition describes."""
+
+    def __init__(self, definition: Manifest) -> None:
+        spec = definition["spec"]
+        named = spec["names"]
+        self.parsed = {one["name"]: _version(spec, one) for one in spec["versions"]}
+        stored = next(one for one in spec["versions"] if one.get("storage"))
+        current = self.parsed[stored["name"]]
+        served = [self.parsed[one["name"]].resource for one in spec["versions"] if one.get("served")]
+        has_status = "status" in (stored.get("subresources") or {})
+        super().__init__(
+            current.resource,
+            singular=named.get("singular") or named["kind"].lower(),
+            list_kind=named.get("listKind") or f"{named['kind']}List",
+            short_names=tuple(named.get("shortNames") or ()),
+            categories=tuple(named.get("categories") or ()),
+            subresources=frozenset(("status",) if has_status else ()),
+            scale=current.scale,
+            served=tuple(served),
+        )
+        self.selectable = current.selectable
+
+    def schema(self, served: Resource) -> Schema | None:
+        """The schema of that version."""
+        return self.parsed[served.version].schema
+
+    def layout(self, served: Resource) -> Layout | None:
+        """The printer columns of that version."""
+        return self.parsed[served.version].layout
+
+    def names(self, name: str, generated: bool) -> list[str]:
+        """A custom resource's name is a DNS name."""
+        return list(names.subdomain(masked(name) if generated else name))
+
+    def read(self, obj: Manifest, served: Resource, reading: Reading) -> Manifest:
+        """Pruned and defaulted by the schema of the version it came in."""
+        version = self.parsed[served.version]
+        try:
+            meta = read(types()["ObjectMeta"], obj.get("metadata") or {}, inner := Reading(reading.mode))
+        except Mismatch as error:
+            raise unreadable(served.api_version, served.kind, error.why) from None
+        reading.unknown += [f"metadata.{name}" for name in inner.unknown]
+        made = structural.read(version.schema, obj, reading)
+        head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, "metadata": meta}
+        return head | {key: value for key, value in made.items() if key not in head}
+
+    def identify(self, obj: Manifest, served: Resource) -> None:
+        """A custom resource must say what it is."""
+        if not obj.get("kind"):
+            text = msgspec.json.encode(obj).decode()
+            excerpt = f"{text[:30]} ..." if len(text) > 30 else text
+            told = f"the object provided is unrecognized (must be of type {served.kind}): Object 'Kind' is missing in"
+            raise bad_request(f"{told} '{text}' ({excerpt})")
+        if obj.get("apiVersion") != served.api_version:
+            raise other_version(str(obj.get("apiVersion", "")), served)
+        if obj["kind"] != served.kind:
+            name = str((obj.get("metadata") or {}).get("name", ""))
+            cause = invalid("kind", obj["kind"], f"must be {served.kind}")
+            raise invalid_object(served.group, obj["kind"], name, [cause])
+
+    def remarks(self, new: Manifest, old: Manifest | None) -> Iterator[str]:
+        """A finalizer without a path may be somebody else's tomorrow."""
+        known = set(old["metadata"].get("finalizers", ()) if old else ())
+        for name in new["metadata"].get("finalizers", ()):
+            if name not in known and "/" not in name and name not in _STANDARD_FINALIZERS:
+                path = " including a path (/)" if "." in name else ""
+                advice = f"prefer a domain-qualified finalizer name{path} to avoid accidental conflicts"
+                yield f'metadata.finalizers: "{name}": {advice} with other finalizer writers'
+
+    def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
+        """A write to `status` changes nothing else, not even metadata."""
+        super().prepare_update(new, old, subresource)
+        if subresource == "status":
+            mine = new["metadata"].get("managedFields")
+            new["metadata"] = clone_value(old["metadata"])
+            new["metadata"].pop("resourceVersion", None)
+            if mine:
+                new["metadata"]["managedFields"] = mine
+
+    def changed(self, new: Manifest, old: Manifest) -> bool:
+        """Without a status of its own, a change of status is a change like any other."""
+        if "status" not in self.subresources and new.get("status") != old.get("status"):
+            return True
+        return super().changed(new, old)
+
+    def validate(self, new: Manifest, old: Manifest | None, subresource: str) -> Iterable[Cause]:
+        """By the schema, by the lists that are maps, and by rules if nothing else is wrong."""
+        version = self.parsed[self.resource.version]
+        body = {key: value for key, value in new.items() if key not in structural.META}
+        before = {key: value for key, value in (old or {}).items() if key not in structural.META}
+        causes: list[Cause] = []
+        if subresource == "status":
+            if version.status_schema is not None and "status" in body:
+                former = before.get("status")
+                found = check.check(version.status_schema, body["status"], "", former, updating="status" in before)
+                causes += (_below_status(cause) for cause in found)
+        else:
+            causes += check.check(version.schema, body, "", before, updating=old is not None)
+        causes += check.check_lists(version.schema, body, "")
+        if version.rules:
+            if any(cause.type in BLOCKING for cause in causes):
+                causes.append(invalid(check.NOWHERE, None, UNCHECKED))
+            else:
+                causes += version.rules.check(new, old)
+        return causes
+
+
+def _below_status(cause: Cause) -> Cause:
+    field = "status" if cause.field == check.NOWHERE else f"status.{cause.field}"
+    return Cause(cause.type, field, cause.message)
+
+
+def _version(spec: Manifest, given: Manifest) -> Version:
+    named, scale = spec["names"], (given.get("subresources") or {}).get("scale")
+    resource = Resource(
+        spec["group"], given["name"], named["plural"], named["kind"], spec.get("scope", "Namespaced") == "Namespaced"
+    )
+    schema = structural.parse((given.get("schema") or {}).get("openAPIV3Schema") or {})
+    schema.properties["metadata"] = types()["ObjectMeta"]
+    paths = None
+    if scale:
+        selector = scale.get("labelSelectorPath")
+        paths = ScalePaths(
+            _path(scale["specReplicasPath"]), _path(scale["statusReplicasPath"]), _path(selector) if selector else ()
+        )
+    selectable = tuple(one["jsonPath"].removeprefix(".") for one in given.get("selectableFields") or ())
+    layout = custom.layout(given.get("additionalPrinterColumns") or ())
+    return Version(resource, schema, schema.properties.get("status"), layout, paths, selectable, cel.Rules.of(schema))
+
+
+def _path(text: str) -> tuple[str, ...]:
+    return tuple(text.removeprefix(".").split("."))
+
+
+class Definitions:
+    """Makes a store serve what its definitions define; make it before anything writes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.register(Definition(DEFINITION, short_names=("crd", "crds"), status=True, categories=("api-extensions",)))
+        store.subscribe(self.react)
+
+    def react(self, event: Event) -> None:
+        """Accept a new definition, follow a changed one, empty the resource of one that goes."""
+        if event.ref.resource != DEFINITION:
+            self._perhaps_let_go(event)
+        elif event.type == DELETED:
+            self._forget(event.object)
+        elif "deletionTimestamp" in event.object["metadata"]:
+            self._empty(event.ref)
+        elif _established(event.object):
+            if (
+                event.previous is None
+                or event.previous["spec"] != event.object["spec"]
+                or not _established(event.previous)
+            ):
+                self._store.register(Custom(event.object))
+        else:
+            self._establish(event.ref)
+
+    def _establish(self, ref: Ref) -> None:
+        now = metadata.timestamp(self._store.now())
+        writer = Writer("kube-apiserver")
+        self._store.mutate(ref, lambda obj: obj.update(status=_accepted(obj, now)), "status", writer=writer)
+
+    def _empty(self, ref: Ref) -> None:
+        definition = self._store.peek(ref)
+        if definition is None:
+            return
+        resource = Custom(definition).resource
+        for obj in list(self._store.scan(resource)):
+            one = Ref(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+            if "deletionTimestamp" not in obj["metadata"] and self._store.peek(one) is not None:
+                self._store.delete(one)
+        self._let_go(ref, resource)
+
+    def _let_go(self, ref: Ref, resource: Resource) -> None:
+        if not any(True for _ in self._store.scan(resource)) and self._store.peek(ref) is not None:
+            self._store.mutate(ref, lambda obj: obj["metadata"].update(finalizers=_without(obj["metadata"], CLEANUP)))
+
+    def _perhaps_let_go(self, event: Event) -> None:
+        if event.type != DELETED:
+            return
+        ref = Ref(DEFINITION, "", event.ref.resource.qualified)
+        definition = self._store.peek(ref)
+        if definition is not None and "deletionTimestamp" in definition["metadata"]:
+            self._let_go(ref, event.ref.resource)
+
+    def _forget(self, definition: Manifest) -> None:
+        resource = Custom(definition).resource
+        if self._store.serving(resource.group, resource.version, resource.plural):
+            self._store.unregister(resource)
+
+
+def _established(obj: Manifest) -> bool:
+    found = obj.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in found)
+
+
+def _condition(kind: str, reason: str, message: str, now: str) -> Manifest:
+    told = {"reason": reason, "message": message, "lastTransitionTime": now}
+    return {"type": kind, "status": "True"} | told
+
+
+def _accepted(obj: Manifest, now: str) -> Manifest:
+    conditions = [
+        _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
+        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", now),
+    ]
+    kept: Manifest = obj.get("status", {})
+    return kept | {"conditions": conditions, "acceptedNames": obj["spec"]["names"]}
+
+
+def _with(meta: Manifest, finalizer: str) -> list[str]:
+    return [*_without(meta, finalizer), finalizer]
+
+
+def _without(meta: Manifest, finalizer: str) -> list[str]:
+    return [name for name in meta.get("finalizers", ()) if name != finalizer]

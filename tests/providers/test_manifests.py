@@ -139,6 +139,10 @@ def test_the_marks_of_deployment_tools_are_left_behind() -> None:
         "kustomize.toolkit.fluxcd.io/name",
         "kubectl.kubernetes.io/last-applied-configuration",
         "config.k8s.io/owning-inventory",
+        "configmanagement.gke.io/managed",
+        "configsync.gke.io/declared-version",
+        "kapp.k14s.io/app",
+        "objectset.rio.cattle.io/id",
     )
     assert untracked(dict.fromkeys((*marks, "app", "app.kubernetes.io/name"), "v")) == {
         "app": "v",

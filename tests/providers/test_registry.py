@@ -130,3 +130,8 @@ def test_resources_are_spelled_as_in_rbac_rules() -> None:
     declared = {resource for mesh in registry.meshes() for resource in (*mesh.reads, *mesh.writes)}
     assert SERVICE not in declared
     assert {"ingresses.networking.k8s.io", "traefikservices.traefik.io"} <= {each.qualified for each in declared}
+    (older,) = registry.mesh("gatewayapi:v1beta1").writes
+    assert (older.qualified, older.api_version) == (
+        "httproutes.gateway.networking.k8s.io",
+        "gateway.networking.k8s.io/v1beta1",
+    )

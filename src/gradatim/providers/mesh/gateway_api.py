@@ -27,7 +27,7 @@ from gradatim.core.problems import Problem
 from gradatim.core.readiness import Ready, Waiting
 from gradatim.core.settings import Settings
 from gradatim.core.weights import ALL_CANARY, ALL_PRIMARY, TOTAL, Routes, split
-from gradatim.ports.errors import ProviderError, UnexpectedObject
+from gradatim.ports.errors import Missing, ProviderError, UnexpectedObject
 from gradatim.ports.mesh import Mesh
 from gradatim.ports.objects import HTTP_ROUTE, Manifest, Ref, Resource
 from gradatim.ports.scene import Scene, Seen
@@ -76,11 +76,12 @@ class HttpRoutes:
     def routes(self, scene: Scene, seen: Seen) -> Routes:
         """The weights of the last rule with both backends; mirrored when one of our rules copies to the canary."""
         canary = scene.canary
-        found = absence.required(seen, self._ref(canary), "HTTPRoute")
-        live = _live(canary, found)
-        if live is None:
+        ref = self._ref(canary)
+        if (found := seen[ref]) is None:
+            raise Missing(f"HTTPRoute {ref.name}.{ref.namespace} get error: {absence.not_found(ref)}")
+        if (live := _live(canary, found)) is None:
             primary, other = names.primary_service(canary), names.canary_service(canary)
-            place = f"{canary.apex}.{canary.namespace}"
+            place = f"{ref.name}.{ref.namespace}"
             raise UnexpectedObject(f"HTTPRoute {place} does not contain routes for {primary} and {other}")
         return live
 

@@ -19,7 +19,7 @@ from gradatim.core.problems import Problem
 from gradatim.core.readiness import Ready
 from gradatim.core.settings import Settings
 from gradatim.core.weights import ALL_PRIMARY, TOTAL, Routes, split
-from gradatim.ports.errors import UnexpectedObject
+from gradatim.ports.errors import Missing, ProviderError, UnexpectedObject
 from gradatim.ports.mesh import Mesh, Queries, QueryScope
 from gradatim.ports.objects import TRAEFIK_SERVICE, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
@@ -53,14 +53,18 @@ class WeightedServices:
     def routes(self, scene: Scene, seen: Seen) -> Routes:
         """The shares of the primary and, where it is listed, the canary."""
         canary = scene.canary
-        live = _live(canary, absence.required(seen, _ref(canary), "TraefikService"))
-        if live is None:
-            raise UnexpectedObject(f"TraefikService {canary.apex}.{canary.namespace} services not found")
+        ref = _ref(canary)
+        if (found := seen[ref]) is None:
+            raise Missing(f"TraefikService {ref.name}.{ref.namespace} query error: {absence.not_found(ref)}")
+        if (live := _live(canary, found)) is None:
+            raise UnexpectedObject(f"TraefikService {ref.name}.{ref.namespace} services not found")
         return live
 
     def shift(self, scene: Scene, seen: Seen, to: Routes) -> Iterable[Manifest]:
         """The TraefikService with other weights."""
         canary = scene.canary
+        if to.primary + to.canary <= 0:
+            raise ProviderError(f"RoutingRule {canary.apex}.{canary.namespace} update failed: no valid weights")
         wanted = apex_metadata.claimed(TRAEFIK_SERVICE, canary, seen[_ref(canary)])
         weights = {names.primary_service(canary): to.primary, names.canary_service(canary): to.canary}
         services = [

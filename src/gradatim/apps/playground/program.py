@@ -82,7 +82,7 @@ async def _main(found: argparse.Namespace) -> int:
 @asynccontextmanager
 async def operator_process(
     kubeconfig: Path, chosen: Release, prometheus: str, proxy: str, folder: Path
-) -> AsyncIterator[None]:
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """The operator as a process of its own: the same program, with the same flags, as in a cluster.
 
     Cluster names are resolved by the proxy; the API server, the operator's one address on this machine, is not.
@@ -102,7 +102,7 @@ async def operator_process(
             sys.executable, "-m", "gradatim.apps.cli", "operator", *flags, env=environ, stderr=output, stdout=output
         )
         try:
-            yield
+            yield process
             if process.returncode is not None:
                 raise GradatimError(f"the operator ended with code {process.returncode}:\n{_tail(log)}")
         except TimeoutError as error:

@@ -1,7 +1,8 @@
 """Canary status: the phase, the counters, and why things are as they are.
 
-Everything that Flagger writes keeps its name and meaning. What we add (`observedGeneration`, `waitingFor`, `checks`,
-`history`) explains, and is never needed to go on: a cluster that still runs Flagger's CRDs prunes it away.
+Everything that Flagger writes keeps its name and meaning. What we add (`promotedConfigs`, `observedGeneration`,
+`waitingFor`, `checks`, `history`) explains, and is never needed to go on: a cluster that still runs Flagger's CRDs
+prunes it away.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ class PastRelease(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CanaryStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """`status` of a Canary. Weights are shares of 100; `tracked_configs` is None until the first initialization."""
+    """`status` of a Canary. Weights are shares of 100; `tracked_configs` is None until the first initialization.
+
+    `promoted_configs` are the checksums that went with `last_promoted_spec`; both name what the primary holds.
+    """
 
     phase: Phase = Phase.UNSET
     failed_checks: int = 0
@@ -68,6 +72,7 @@ class CanaryStatus(msgspec.Struct, frozen=True, rename="camel"):
     tracked_configs: dict[str, str] | None = None
     last_applied_spec: str = ""
     last_promoted_spec: str = ""
+    promoted_configs: dict[str, str] | None = None
     last_transition_time: str = ""
     session_affinity_cookie: str = ""
     primary_session_affinity_cookie: str = ""

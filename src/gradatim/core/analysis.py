@@ -7,6 +7,7 @@ it says nothing about the release, until the progress deadline of the Canary is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -28,7 +29,6 @@ class Passed(msgspec.Struct, frozen=True):
     """Every check of the tick passed."""
 
     results: tuple[CheckResult, ...] = ()
-    news: tuple[Event, ...] = ()
 
 
 class Halted(msgspec.Struct, frozen=True):
@@ -147,6 +147,8 @@ def shortest(number: float) -> str:
 
 def _milliseconds(value: float) -> str:
     """A duration in milliseconds as Go prints it; whole milliseconds above one, as Flagger prints them."""
+    if not math.isfinite(value):
+        return f"{value:g}"
     return format_duration((int(value) if value >= 1 else value) / 1000)
 
 

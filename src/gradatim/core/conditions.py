@@ -20,6 +20,10 @@ _PROMOTED = {
     Phase.TERMINATING: ("Unknown", "Deletion requested, giving {kind} back its pods and its traffic."),
 }
 _SERVING = "Canary analysis failed, {kind} keeps serving because the primary is not ready."
+INVALID = "InvalidSpec"
+"""Reason of the conditions of a Canary whose spec cannot work."""
+ROLLING_BACK = "RollingBack"
+"""Reason of `Ready` from the decision to roll back until it is done."""
 
 
 def timestamp(now: float) -> str:
@@ -31,7 +35,7 @@ def seconds(text: str) -> float | None:
     """Unix seconds of a timestamp; None for what is none."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -43,10 +47,11 @@ def promoted(phase: Phase, kind: str, *, serving: bool) -> Condition:
     return Condition("Promoted", status, phase.value, text.format(kind=kind))
 
 
-def health(phase: Phase, kind: str, why: str) -> tuple[Condition, ...]:
+def health(phase: Phase, kind: str, why: str, *, condemned: bool = False) -> tuple[Condition, ...]:
     """`Ready`, with `Reconciling` or `Stalled` beside it where they are true, without times.
 
-    `why` is the reason of a failure in words; empty for the phase's own sentence.
+    `why` is the reason of a failure or a halt in words; empty for the phase's own sentence. `condemned` is a run that
+    will be rolled back.
     """
     text = why or promoted(phase, kind, serving=False).message
     match phase:
@@ -55,17 +60,15 @@ def health(phase: Phase, kind: str, why: str) -> tuple[Condition, ...]:
         case Phase.FAILED:
             return (Condition("Ready", "False", phase.value, text), Condition("Stalled", "True", phase.value, text))
         case _:
-            return (
-                Condition("Ready", "Unknown", phase.value, text),
-                Condition("Reconciling", "True", phase.value, text),
-            )
+            reason = ROLLING_BACK if condemned else phase.value
+            return (Condition("Ready", "Unknown", reason, text), Condition("Reconciling", "True", reason, text))
 
 
 def refused(message: str) -> tuple[Condition, ...]:
     """`Ready` and `Stalled` of a Canary whose spec cannot work."""
     return (
-        Condition("Ready", "False", "InvalidSpec", message),
-        Condition("Stalled", "True", "InvalidSpec", message),
+        Condition("Ready", "False", INVALID, message),
+        Condition("Stalled", "True", INVALID, message),
     )
 
 

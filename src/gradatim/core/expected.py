@@ -31,7 +31,7 @@ def routes(known: Known) -> Routes:
         return ALL_PRIMARY
     if status.canary_weight > 0:
         return split(status.canary_weight)
-    if status.phase not in (Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING):
+    if status.phase not in (Phase.PROGRESSING, Phase.WAITING_PROMOTION):
         return ALL_PRIMARY
     match strategy_of(analysis):
         case Strategy.AB_TESTING if status.iterations > 0:
@@ -60,7 +60,7 @@ def repair(known: Known) -> None:
 
 
 def _one_step_ahead(known: Known, live: Routes) -> bool:
-    if known.status.phase not in (Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING):
+    if known.status.phase not in (Phase.PROGRESSING, Phase.WAITING_PROMOTION):
         return False
     analysis, status = known.canary.spec.analysis, known.status
     match strategy_of(analysis):
@@ -69,8 +69,6 @@ def _one_step_ahead(known: Known, live: Routes) -> bool:
         case Strategy.BLUE_GREEN:
             return live.canary == ALL_CANARY.canary and status.iterations == analysis.iterations
         case Strategy.CANARY:
-            if status.phase is Phase.PROMOTING:
-                return live.canary < status.canary_weight
             return live.canary == next_weight(analysis, status.canary_weight)
         case never:
             assert_never(never)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradatim.core import news
+from gradatim.core import conditions, news
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Stuck, Waiting
 from gradatim.core.timing import interval
@@ -42,6 +42,23 @@ def target(known: Known) -> TargetSeen:
     if isinstance(seen, Trouble):
         raise Held(trouble(known, seen.message))
     return seen
+
+
+def released(known: Known) -> bool:
+    """Whether the target is still there, with everything around it in shape; a release that is decided can do without.
+
+    Nothing around a target that is gone can be kept in shape, since its labels are not known.
+    """
+    there = isinstance(known.get(Target()), TargetSeen)
+    if there:
+        shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
+    return there
+
+
+def overdue(known: Known) -> bool:
+    """Whether nothing has been recorded for as long as the progress deadline."""
+    since = conditions.seconds(known.status.last_transition_time)
+    return since is not None and known.now - since > known.canary.spec.progress_deadline
 
 
 def shaped(known: Known, *parts: Part, tell: bool = True) -> None:

@@ -79,12 +79,12 @@ def problem(found: Problem) -> Event:
 
 def sources_online() -> Event:
     """All metrics sources answered."""
-    return normal("all the metrics providers are available!", once="sources")
+    return normal("all the metrics providers are available!", once="sources online")
 
 
 def sources_offline(text: str) -> Event:
     """A metrics source does not answer; initialization goes on."""
-    return warning(f"Error checking metric providers: {text}", once="sources")
+    return warning(f"Error checking metric providers: {text}", once="sources offline")
 
 
 def initialized(canary: Canary) -> tuple[News, ...]:
@@ -93,6 +93,25 @@ def initialized(canary: Canary) -> tuple[News, ...]:
         normal(f"Initialization done! {_name(canary)}", phase=Phase.INITIALIZED),
         Alert(text=f"New {canary.kind} detected, initialization completed.", severity="info", details=True),
     )
+
+
+def no_pods(canary: Canary, why: str) -> Event:
+    """The canary lost all its pods while it had traffic."""
+    return warning(f"Halt {_name(canary)} advancement no available pods, all traffic is back on the primary: {why}")
+
+
+def target_lost(canary: Canary, why: str) -> tuple[News, ...]:
+    """The target is gone in the middle of a run."""
+    return (
+        warning(f"Rolling back {_name(canary)} target lost: {why}"),
+        Alert(text=f"Target lost: {why}", severity="error"),
+    )
+
+
+def promotion_goes_on(canary: Canary) -> Event:
+    """After a failed promotion the primary is ready after all."""
+    primary = f"{names.primary_workload(canary)}.{canary.namespace}"
+    return normal(f"Promotion of {_target(canary)} goes on, {primary} is ready")
 
 
 def initialization_failed(canary: Canary, why: str) -> tuple[News, ...]:
@@ -132,6 +151,11 @@ def restarting(canary: Canary) -> Event:
 def called_off(canary: Canary) -> Event:
     """The target was set back to what the primary runs."""
     return normal(f"Revision set back! {_target(canary)} is what the primary runs, ending the analysis")
+
+
+def withdrawn(canary: Canary) -> Event:
+    """The target was set back before its release was approved."""
+    return normal(f"Revision set back! Nothing is left to approve for {_target(canary)}")
 
 
 def starting(canary: Canary) -> Event:
@@ -199,12 +223,9 @@ def waiting_for_approval(canary: Canary, hook: str, *, mute: bool) -> tuple[News
 
 
 def waiting_for_increase(canary: Canary, hook: str, *, mute: bool) -> tuple[News, ...]:
-    """The gate before more traffic is closed; told once until it opens."""
-    text = f"Halt {_name(canary)} advancement waiting for traffic increase approval {hook}"
-    return (
-        warning(text, once=f"increase/{hook}"),
-        *_gate_alert("Canary traffic increase is waiting for approval.", mute, once=f"increase/{hook}"),
-    )
+    """The gate before more traffic is closed."""
+    event = warning(f"Halt {_name(canary)} advancement waiting for traffic increase approval {hook}")
+    return (event, *_gate_alert("Canary traffic increase is waiting for approval.", mute))
 
 
 def waiting_for_promotion(canary: Canary, hook: str, *, mute: bool) -> tuple[News, ...]:
@@ -213,8 +234,8 @@ def waiting_for_promotion(canary: Canary, hook: str, *, mute: bool) -> tuple[New
     return (event, *_gate_alert("Canary promotion is waiting for approval.", mute))
 
 
-def _gate_alert(text: str, mute: bool, once: str = "") -> tuple[News, ...]:
-    return () if mute else (Alert(text=text, severity="warn", once=once),)
+def _gate_alert(text: str, mute: bool) -> tuple[News, ...]:
+    return () if mute else (Alert(text=text, severity="warn"),)
 
 
 def pre_rollout_failed(canary: Canary, hook: str, error: str) -> Event:

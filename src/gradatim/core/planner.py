@@ -21,14 +21,19 @@ from gradatim.core.phases import (
     waiting,
 )
 from gradatim.core.problems import Problem
+from gradatim.core.record import mended, told_warnings, warnings, was_refused
 from gradatim.core.session import with_cookies
+from gradatim.core.strategy import without_shifts
 from gradatim.core.verdict import Ask, Known, Plan, References, Unanswered, Verdict
 
 _AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
+_DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
 
 
 def decide(known: Known) -> Verdict:
     """What to find out next, or what to do: asked again with more known until it plans."""
+    if not known.traits.shifts_traffic:
+        known = msgspec.structs.replace(known, canary=without_shifts(known.canary))
     try:
         return _warned(known, with_cookies(known, _plan(known)))
     except Held as held:
@@ -44,9 +49,11 @@ def _plan(known: Known) -> Plan:
         return suspended.decide(known)
     if problems := _problems(known):
         return refused.decide(known, problems)
+    if was_refused(known.status) and not (known.status.phase in _DONE and known.status.last_promoted_spec):
+        return Plan(status=mended(known), again=True)
     match known.status.phase:
-        case Phase.UNSET | Phase.INITIALIZING:
-            return initializing.decide(known)
+        case Phase.UNSET | Phase.INITIALIZING | Phase.TERMINATING | Phase.TERMINATED:
+            return initializing.decide(known)  # a Canary that lives was not terminated, whatever a restored status says
         case Phase.INITIALIZED | Phase.SUCCEEDED | Phase.FAILED:
             return resting.decide(known)
         case Phase.WAITING:
@@ -57,8 +64,6 @@ def _plan(known: Known) -> Plan:
             return promoting.decide(known)
         case Phase.FINALISING:
             return finalising.decide(known)
-        case Phase.TERMINATING | Phase.TERMINATED:
-            return terminating.decide(known)
         case never:
             assert_never(never)
 
@@ -76,7 +81,9 @@ def _problems(known: Known) -> tuple[Problem, ...]:
 
 
 def _warned(known: Known, plan: Plan) -> Plan:
-    """The plan with an event for whatever is wrong without holding anything up, once a phase."""
+    """The plan with an event for whatever is wrong without holding anything up, until the status says so."""
+    if warnings(known) == told_warnings(known.status):
+        return plan
     found = (*known.problems, *known.answers.get(References(), ()))
     told = tuple(news.problem(problem) for problem in found if not problem.blocks)
-    return msgspec.structs.replace(plan, news=(*told, *plan.news)) if told else plan
+    return msgspec.structs.replace(plan, news=(*told, *plan.news))

@@ -13,42 +13,101 @@ from gradatim.core.verdict import Known, References, TargetSeen
 HISTORY = 10
 """How many past releases a status remembers."""
 
+_VALID_SPEC = "a valid spec"
+_WAITS_FOR = {
+    Phase.INITIALIZING: "the primary to be ready",
+    Phase.WAITING: "approval",
+    Phase.PROGRESSING: "the next check",
+    Phase.WAITING_PROMOTION: "approval of the promotion",
+    Phase.PROMOTING: "the primary's new pods to be ready",
+    Phase.FINALISING: "proxies to follow before pods go away",
+    Phase.FAILED: "a new revision",
+}
+"""What a phase waits for, in general."""
 
-def record(known: Known, phase: Phase, *, why: str = "", **fields: Any) -> CanaryStatus:
+
+def record(known: Known, phase: Phase, *, why: str = "", condemned: bool = False, **fields: Any) -> CanaryStatus:
     """The known status in a phase with some fields changed.
 
-    `why` is the reason of a failure for the conditions. `lastTransitionTime` becomes now, as Flagger writes it: the
-    time of the last write of any sort.
+    `why` is the reason of a failure or a halt for the conditions; a failure keeps the one it has. `lastTransitionTime`
+    becomes now, as Flagger writes it: the time of the last write of any sort. `condemned` notes that the run will be
+    rolled back, so that this is done whatever happens in between.
     """
+    if not why and phase is known.status.phase is Phase.FAILED:
+        why = _standing_reason(known.status)
     status = msgspec.structs.replace(known.status, phase=phase, **fields)
     kind = known.canary.kind
     wanted = (
-        conditions.promoted(phase, kind, serving=status.canary_weight > 0),
-        *conditions.health(phase, kind, why),
+        conditions.promoted(phase, kind, serving=bool(status.canary_weight) or not status.last_promoted_spec),
+        *conditions.health(phase, kind, why, condemned=condemned),
     )
     return _timed(known, status, wanted)
+
+
+def sentence_on(status: CanaryStatus) -> str | None:
+    """Why a run will be rolled back; None for one that will not."""
+    ready = status.condition("Ready")
+    return ready.message if ready is not None and ready.reason == conditions.ROLLING_BACK else None
+
+
+def _standing_reason(status: CanaryStatus) -> str:
+    """Why the last release failed, as far as the status remembers."""
+    ready = status.condition("Ready")
+    if ready is not None and ready.reason == Phase.FAILED.value:
+        return ready.message
+    return status.history[-1].reason if status.history else ""
 
 
 def refuse(known: Known, message: str) -> CanaryStatus:
     """The status of a Canary whose spec cannot work: the phase stays, the conditions say what is wrong."""
     phase = known.status.phase if known.status.phase is not Phase.UNSET else Phase.INITIALIZING
-    status = msgspec.structs.replace(known.status, phase=phase, waiting_for="a valid spec")
+    status = msgspec.structs.replace(known.status, phase=phase, waiting_for=_VALID_SPEC)
     standing = known.status.condition("Promoted") or conditions.promoted(phase, known.canary.kind, serving=False)
     return _timed(known, status, (standing, *conditions.refused(message)))
 
 
-def restored(known: Known) -> CanaryStatus:
-    """The status after a refusal or an edit of the spec: same phase, conditions and `observedGeneration` anew."""
-    return record(known, known.status.phase)
+def acknowledged(known: Known) -> CanaryStatus | None:
+    """The status that takes note of an edited spec, a mended one, or other warnings; None when nothing is new.
+
+    Zero is the generation on a cluster whose CRD does not keep it.
+    """
+    seen = known.status.observed_generation in (known.canary.generation, 0)
+    if seen and not was_refused(known.status) and warnings(known) == told_warnings(known.status):
+        return None
+    return record(known, known.status.phase, waiting_for=_waiting_for(known.status))
+
+
+def mended(known: Known) -> CanaryStatus:
+    """The status after a refusal: same phase, and what it waits for is no valid spec any more.
+
+    The new spec does not count as observed yet, so that carrying it out is not told as a repair.
+    """
+    status = record(known, known.status.phase, waiting_for=_waiting_for(known.status))
+    return msgspec.structs.replace(status, observed_generation=known.status.observed_generation)
+
+
+def _waiting_for(status: CanaryStatus) -> str:
+    return _WAITS_FOR.get(status.phase, "") if status.waiting_for == _VALID_SPEC else status.waiting_for
+
+
+def was_refused(status: CanaryStatus) -> bool:
+    """Whether the spec was found wanting when it was last looked at."""
+    ready = status.condition("Ready")
+    return ready is not None and ready.reason == conditions.INVALID
 
 
 def warnings(known: Known) -> str:
     """What is wrong without holding anything up; in the middle of a run, what was wrong before it."""
     if References() not in known.answers:
-        before = known.status.condition(conditions.SPEC_WARNING)
-        return before.message if before is not None else ""
+        return told_warnings(known.status)
     found = (*known.problems, *known.get(References()))
     return "; ".join(str(problem) for problem in found if not problem.blocks)
+
+
+def told_warnings(status: CanaryStatus) -> str:
+    """What the status says is wrong without holding anything up."""
+    told = status.condition(conditions.SPEC_WARNING)
+    return told.message if told is not None else ""
 
 
 def run_started(known: Known, target: TargetSeen, **fields: Any) -> CanaryStatus:

@@ -1,18 +1,22 @@
-"""The turning points of a run: its start, its restart, the copy to the primary, and the ways in which it fails."""
+"""The turning points of a run: its start, its restart, the copy to the primary, and the ways in which it ends early.
+
+Wherever a plan gives traffic back to the primary it looks first whether the primary has pods. A primary without any is
+no refuge: then the canary, if it has some, keeps or gets all traffic until the primary is back.
+"""
 
 from __future__ import annotations
 
-from gradatim.api.status import CheckResult, Phase
+from gradatim.api.canary import Webhook
+from gradatim.api.status import CanaryStatus, CheckResult, Phase
 from gradatim.core import gates, news
-from gradatim.core.hold import pending, trouble
+from gradatim.core.hold import pending
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Waiting
 from gradatim.core.record import checked, ended, record, run_started
 from gradatim.core.timing import interval
 from gradatim.core.verdict import (
-    CanaryReady,
+    Action,
     Known,
-    LiveRoutes,
     Plan,
     PrimaryReady,
     Promote,
@@ -20,17 +24,30 @@ from gradatim.core.verdict import (
     Shift,
     StartCanary,
     StopCanary,
+    Target,
     TargetSeen,
-    Trouble,
     WhoServes,
 )
 from gradatim.core.weights import ALL_CANARY, ALL_PRIMARY, Routes
 
 
+def refuge(known: Known) -> Routes:
+    """Where all traffic is best off: on the primary, unless only the canary has pods."""
+    serving = known.get(WhoServes())
+    stranded = serving.canary and not serving.primary and known.traits.shifts_traffic
+    return ALL_CANARY if stranded else ALL_PRIMARY
+
+
+def moved(known: Known, to: Routes) -> tuple[Action, ...]:
+    """The shift, on a mesh that has something to shift."""
+    return (Shift(to),) if known.traits.shifts_traffic else ()
+
+
 def start(known: Known, seen: TargetSeen) -> Plan:
     """A new revision: wait for a primary that is only rolling, ask the gates, give the target its pods.
 
-    A primary past its deadline does not stop the release that may be its cure.
+    A primary past its deadline does not stop the release that may be its cure. A canary that has had all traffic since
+    a failed promotion keeps it.
     """
     if not known.canary.spec.skip_analysis:
         state = known.get(PrimaryReady())
@@ -39,45 +56,51 @@ def start(known: Known, seen: TargetSeen) -> Plan:
     verdict = gates.all_pass(known, "confirm-rollout", known.status.phase)
     passed = tuple(news.gate_passed("confirm-rollout", hook) for hook in verdict.passed)
     if verdict.failed is not None:
-        return _wait(known, verdict, passed)
-    on_canary = known.status.canary_weight if known.status.phase is Phase.FAILED else 0
+        return _wait(known, verdict.failed, passed)
     return Plan(
         actions=(StartCanary(),),
-        status=run_started(known, seen, canary_weight=on_canary),
+        status=run_started(known, seen, canary_weight=known.status.canary_weight),
         news=(*passed, *news.scaling_up(known.canary)),
+        again=True,
         ticked=True,
         begins=True,
     )
 
 
-def _wait(known: Known, verdict: gates.Verdict, passed: tuple[News, ...]) -> Plan:
-    if known.status.phase is Phase.WAITING or verdict.failed is None:
-        return Plan(requeue=interval(known), ticked=True)
-    hook = verdict.failed
-    return Plan(
-        status=record(known, Phase.WAITING, waiting_for=f"approval by {hook.name}"),
-        news=(*passed, *news.waiting_for_approval(known.canary, hook.name, mute=hook.mute_alert)),
-        requeue=interval(known),
-        ticked=True,
-    )
+def _wait(known: Known, hook: Webhook, passed: tuple[News, ...]) -> Plan:
+    """The gate is closed. A run that waits already is not told of again, not even when another gate is in the way."""
+    waiting = f"approval by {hook.name}"
+    alarm = news.waiting_for_approval(known.canary, hook.name, mute=hook.mute_alert)
+    status: CanaryStatus | None = record(known, Phase.WAITING, waiting_for=waiting)
+    if known.status.phase is Phase.WAITING:
+        passed, alarm = (), ()
+        status = status if known.status.waiting_for != waiting else None
+    return Plan(status=status, news=(*passed, *alarm), requeue=interval(known), ticked=True)
 
 
 def restart(known: Known, seen: TargetSeen) -> Plan:
     """A newer revision: all traffic back to the primary, counters at zero."""
+    to = refuge(known)
     return Plan(
-        actions=(Shift(ALL_PRIMARY),),
-        status=run_started(known, seen, canary_weight=0),
+        actions=moved(known, to),
+        status=run_started(known, seen, canary_weight=to.canary),
         news=(news.restarting(known.canary),),
-        weights=ALL_PRIMARY,
+        weights=to,
+        again=True,
         ticked=True,
         begins=True,
     )
 
 
 def call_off(known: Known, seen: TargetSeen) -> Plan:
-    """The target was set back to the promoted revision: nothing is left to release."""
+    """The target was set back to what the primary holds: nothing is left to release.
+
+    Unless the primary has no pods: then the release of what it should run goes on, with the traffic where it can be.
+    """
+    if refuge(known) != ALL_PRIMARY:
+        return restart(known, seen)
     return Plan(
-        actions=(Shift(ALL_PRIMARY), Settle(), StopCanary()),
+        actions=(*moved(known, ALL_PRIMARY), Settle(), StopCanary()),
         status=record(
             known,
             Phase.SUCCEEDED,
@@ -91,6 +114,8 @@ def call_off(known: Known, seen: TargetSeen) -> Plan:
         ),
         news=(news.called_off(known.canary),),
         weights=ALL_PRIMARY,
+        afterwards=Phase.SUCCEEDED,
+        again=True,
         ticked=True,
     )
 
@@ -100,24 +125,46 @@ def promote(known: Known, seen: TargetSeen, *told: News, results: tuple[CheckRes
     return Plan(
         actions=(Promote(seen.revision),),
         status=record(
-            known, Phase.PROMOTING, waiting_for="the primary's new pods to be ready", checks=checked(known, results)
+            known,
+            Phase.PROMOTING,
+            last_promoted_spec=seen.revision,
+            promoted_configs=seen.configs,
+            waiting_for="the primary's new pods to be ready",
+            checks=checked(known, results),
         ),
         news=(*told, news.copying(known.canary)),
+        again=True,
         ticked=True,
     )
 
 
-def roll_back(known: Known, *told: News, why: str, results: tuple[CheckResult, ...] = ()) -> Plan:
+def condemn(known: Known, *told: News, why: str, results: tuple[CheckResult, ...] = (), **fields: int) -> Plan:
+    """The run is to be rolled back: note it first, so that nothing can bring the traffic back to the canary.
+
+    The next plan, at once or after a crash, carries it out.
+    """
+    status = record(
+        known,
+        known.status.phase,
+        why=why,
+        condemned=True,
+        waiting_for="the rollback to be done",
+        checks=checked(known, results),
+        **fields,
+    )
+    return Plan(status=status, news=told, again=True, ticked=True)
+
+
+def roll_back(known: Known, *told: News, why: str) -> Plan:
     """All traffic to the primary, then the target's pods away.
 
-    When the primary has no pod that could take the traffic and the canary has one, nothing is moved or taken away:
-    a bad version that answers is better than none.
+    When only the canary has pods it gets all traffic and keeps them: a bad version that answers is better than none.
+    A target that is gone has nothing to take away.
     """
-    serving = known.get(WhoServes())
-    stranded = not serving.primary and serving.canary
-    to = _standing(known) if stranded else ALL_PRIMARY
+    seen, to = known.get(Target()), refuge(known)
+    stop: tuple[Action, ...] = (Settle(), StopCanary()) if isinstance(seen, TargetSeen) and to == ALL_PRIMARY else ()
     return Plan(
-        actions=() if stranded else (Shift(ALL_PRIMARY), Settle(), StopCanary()),
+        actions=(*moved(known, to), *stop),
         status=record(
             known,
             Phase.FAILED,
@@ -125,41 +172,38 @@ def roll_back(known: Known, *told: News, why: str, results: tuple[CheckResult, .
             canary_weight=to.canary,
             iterations=0,
             failed_checks=0,
-            waiting_for="a new revision",
-            checks=checked(known, results),
+            last_applied_spec=seen.revision if isinstance(seen, TargetSeen) else known.status.last_applied_spec,
+            tracked_configs=seen.configs if isinstance(seen, TargetSeen) else known.status.tracked_configs,
+            waiting_for="a new revision" if to == ALL_PRIMARY else "the primary to be ready",
             history=ended(known, Phase.FAILED, why),
         ),
-        news=(*told, news.failed_in_place(known.canary) if stranded else news.failed(known.canary)),
+        news=(*told, news.failed(known.canary) if to == ALL_PRIMARY else news.failed_in_place(known.canary)),
         weights=to,
         afterwards=Phase.FAILED,
         ticked=True,
     )
 
 
-def _standing(known: Known) -> Routes:
-    live = known.get(LiveRoutes())
-    return ALL_PRIMARY if isinstance(live, Trouble) else live
-
-
 def promotion_failed(known: Known, why: str) -> Plan:
-    """The primary does not come up with what was analysed: the canary, which runs it, takes all traffic."""
-    canary = known.get(CanaryReady())
-    if isinstance(canary, Waiting | Absent):
-        return trouble(known, canary.message)
+    """The primary does not come up with what was analysed: the canary, which runs it, takes all traffic if it can."""
+    seen, serving = known.get(Target()), known.get(WhoServes())
+    able = serving.canary or (not serving.primary and isinstance(seen, TargetSeen) and seen.running)
+    to = ALL_CANARY if able and known.traits.shifts_traffic else ALL_PRIMARY
     return Plan(
-        actions=(Shift(ALL_CANARY),) if known.traits.shifts_traffic else (),
+        actions=moved(known, to),
         status=record(
             known,
             Phase.FAILED,
             why=why,
-            canary_weight=100 if known.traits.shifts_traffic else 0,
+            canary_weight=to.canary,
             iterations=0,
             failed_checks=0,
-            waiting_for="a new revision",
+            waiting_for="the primary to be ready, or a new revision",
             history=ended(known, Phase.FAILED, why),
         ),
         news=(news.warning(why), *news.promotion_failed(known.canary, why)),
-        weights=ALL_CANARY if known.traits.shifts_traffic else None,
+        weights=to,
         afterwards=Phase.FAILED,
+        again=True,
         ticked=True,
     )

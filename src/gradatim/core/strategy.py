@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from gradatim.api.canary import Analysis
+import msgspec
+
+from gradatim.api.canary import Analysis, Canary
 
 
 class Strategy(Enum):
@@ -20,3 +22,17 @@ def strategy_of(analysis: Analysis) -> Strategy:
     if analysis.iterations > 0:
         return Strategy.AB_TESTING if analysis.match else Strategy.BLUE_GREEN
     return Strategy.CANARY
+
+
+ROUNDS_WITHOUT_SHIFTS = 10
+"""Iterations of an analysis by weights where there are no weights, as Flagger has it."""
+
+
+def without_shifts(canary: Canary) -> Canary:
+    """The Canary as far as it can be carried out where traffic cannot be shifted: rounds of checks, no more."""
+    analysis = canary.spec.analysis
+    if analysis.iterations > 0 and not analysis.match:
+        return canary
+    rounds = analysis.iterations if analysis.iterations > 0 else ROUNDS_WITHOUT_SHIFTS
+    analysis = msgspec.structs.replace(analysis, iterations=rounds, match=())
+    return msgspec.structs.replace(canary, spec=msgspec.structs.replace(canary.spec, analysis=analysis))

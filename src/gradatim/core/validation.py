@@ -6,6 +6,7 @@ their providers, what is missing in the cluster is an answer to the question `Re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from gradatim.api.canary import Analysis, Canary, Metric, Webhook
@@ -17,6 +18,10 @@ from gradatim.core.verdict import Traits
 
 LONGEST_LABEL = 63
 """Characters of a Service name or a label value, by RFC 1123 and the Kubernetes API."""
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
+_LABEL_RULE = "use lower-case letters, digits and hyphens, with a letter or digit at both ends"
+_PORT_NAME = re.compile(r"(?=[^a-z]*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_PORT_RULE = "a container port's name has at most 15 lower-case letters, digits and single hyphens"
 
 QUERY_NAMES = ("name", "namespace", "target", "service", "ingress", "route", "interval", "variables")
 
@@ -77,8 +82,11 @@ def _references(canary: Canary, settings: Settings) -> Iterator[Problem]:
 
 def _names(canary: Canary) -> Iterator[Problem]:
     longest = f"{canary.apex}-primary"
+    path = "spec.service.name" if canary.spec.service.name else "spec.targetRef.name"
+    if canary.apex and not _LABEL.fullmatch(canary.apex):
+        fix = _LABEL_RULE if canary.spec.service.name else "set spec.service.name to one that can"
+        yield Problem(path, f"{canary.apex} cannot be the name of a Service; {fix}")
     if len(longest) > LONGEST_LABEL:
-        path = "spec.service.name" if canary.spec.service.name else "spec.targetRef.name"
         text = f"the Service {longest} would have {len(longest)} characters, at most {LONGEST_LABEL} are possible"
         yield Problem(path, f"{text}; set a shorter spec.service.name")
 
@@ -90,8 +98,17 @@ def _service(canary: Canary) -> Iterator[Problem]:
         yield Problem("spec.service.port", f"is {found}; set the port number of the Services, 1 to 65535")
     if isinstance(service.target_port, int) and not 0 <= service.target_port <= 65535:
         yield Problem("spec.service.targetPort", f"is {service.target_port}; use 1 to 65535 or a port's name")
+    if isinstance(service.target_port, str) and service.target_port and not _is_port_name(service.target_port):
+        yield Problem("spec.service.targetPort", f"is {service.target_port}; {_PORT_RULE}")
+    if service.port_name and not (_LABEL.fullmatch(service.port_name) and len(service.port_name) <= LONGEST_LABEL):
+        yield Problem("spec.service.portName", f"is {service.port_name}; {_LABEL_RULE}, {LONGEST_LABEL} at most")
     for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
         yield from _duration(text, f"spec.service.{field}", least=0)
+
+
+def _is_port_name(text: str) -> bool:
+    """Whether a container port can have this name, by RFC 6335."""
+    return len(text) <= 15 and _PORT_NAME.fullmatch(text) is not None
 
 
 def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:

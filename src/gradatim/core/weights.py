@@ -45,8 +45,3 @@ def next_weight(analysis: Analysis, current: int) -> int:
     if analysis.step_weight > 0:
         return min(TOTAL, current + analysis.step_weight)
     return next((min(TOTAL, step) for step in analysis.step_weights if step > current), TOTAL)
-
-
-def steps(analysis: Analysis) -> bool:
-    """Whether the analysis moves traffic by weights at all."""
-    return analysis.step_weight > 0 or bool(analysis.step_weights)

@@ -16,6 +16,7 @@ class Memory:
         since = conditions.seconds(status.last_transition_time)
         self._last_tick = ticks - (max(0.0, now - since - 1.0) if since is not None else 0.0)
         self._told: dict[str, float] = {}
+        self._turned = False
         self.first = True
         """Whether no tick has been used since the phase or the run began."""
         self.failures = 0
@@ -29,23 +30,33 @@ class Memory:
         """Note what a plan that was carried out means for the next looks."""
         if plan.begins or (plan.status is not None and plan.status.phase is not before.phase):
             self.first = True
-            self._told.clear()
+            self._turned = True
         elif plan.ticked:
             self.first = False
         if plan.ticked:
             self._last_tick = ticks
 
     def untold(self, news: tuple[News, ...], ticks: float) -> list[News]:
-        """Those news that have not been told in this phase, or long enough ago; they count as told now."""
-        return [item for item in news if self._is_new(item, ticks)]
+        """Those news that have not been told in this phase, or long enough ago; they count as told now.
+
+        The news of a plan that turns to another phase belong to both: told in either, they are not told again.
+        """
+        fresh = [item for item in news if self._is_new(item, ticks)]
+        if self._turned:
+            self._told, self._turned = {_key(item): ticks for item in news if item.once}, False
+        return fresh
 
     def _is_new(self, item: News, ticks: float) -> bool:
         if not item.once:
             return True
-        key = f"{type(item).__name__}:{item.once}"
+        key = _key(item)
         last = self._told.get(key)
         every = getattr(item, "every", None)
         if last is not None and (every is None or ticks - last < every):
             return False
         self._told[key] = ticks
         return True
+
+
+def _key(item: News) -> str:
+    return f"{type(item).__name__}:{item.once}"

@@ -3,6 +3,9 @@
 The order protects users: the apex Service and the routes move to the primary when its pods are ready, proxies get time
 to follow, and the target is scaled down last. Flagger scales it down before routes exist, and with `skipAnalysis`
 before the primary has pods.
+
+What the primary was made from is recorded at once: a target that is edited while its primary starts is copied again,
+unless the primary came up before. Then the edit is the first release.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 import msgspec
 
 from gradatim.api.canary import FINALIZER
-from gradatim.api.status import Phase
+from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import news
+from gradatim.core.changes import is_applied
 from gradatim.core.hold import Held, pending, shaped, target
 from gradatim.core.news import News
 from gradatim.core.readiness import Ready, Stuck
@@ -19,13 +23,17 @@ from gradatim.core.record import record
 from gradatim.core.verdict import (
     Action,
     AddFinalizer,
+    Ensure,
+    Formed,
     Known,
     Part,
     Plan,
     PrimaryReady,
+    Promote,
     Settle,
     SourcesOnline,
     StopCanary,
+    TargetSeen,
     Trouble,
 )
 from gradatim.core.weights import ALL_PRIMARY
@@ -33,7 +41,7 @@ from gradatim.core.weights import ALL_PRIMARY
 
 def decide(known: Known) -> Plan:
     """Bring the primary into being, one part after the other."""
-    if not known.status.conditions or known.status.phase is Phase.UNSET:
+    if not known.status.conditions or known.status.phase is not Phase.INITIALIZING:
         started = record(known, Phase.INITIALIZING, canary_weight=0, waiting_for="the primary to be ready")
         return Plan(status=started, again=True)
     if known.canary.spec.revert_on_deletion and FINALIZER not in known.canary.finalizers:
@@ -50,14 +58,34 @@ def _set_up(known: Known) -> Plan:
     shaped(known, Part.SERVICES, tell=False)
     if not known.canary.spec.skip_analysis:
         known.get(SourcesOnline())
-    shaped(known, Part.PRIMARY, tell=False)
+    shape = known.get(Formed())
+    if shape.needs(Part.PRIMARY) and Part.PRIMARY not in shape.trouble:
+        return Plan(actions=(Ensure(Part.PRIMARY),), status=_made_from(known, seen), again=True)
+    shaped(known, Part.PRIMARY)
     state = known.get(PrimaryReady())
-    if isinstance(state, Stuck):
-        return _give_up(known, state, seen.revision)
     if not isinstance(state, Ready):
-        return pending(known, state, tell=True)
+        if known.status.last_applied_spec and not is_applied(known.status, seen):
+            copied = (news.copying(known.canary),)
+            return Plan(actions=(Promote(seen.revision),), status=_copied(known, seen), news=copied, again=True)
+        return _give_up(known, state) if isinstance(state, Stuck) else pending(known, state, tell=True)
     shaped(known, Part.SCALER, Part.APEX, Part.ROUTES, tell=False)
+    return _done(known, seen)
+
+
+def _made_from(known: Known, seen: TargetSeen) -> CanaryStatus:
+    """What the primary is being made from; parts that are missing later are not a new copy."""
+    if known.status.last_applied_spec:
+        return record(known, Phase.INITIALIZING)
+    return _copied(known, seen)
+
+
+def _copied(known: Known, seen: TargetSeen) -> CanaryStatus:
+    return record(known, Phase.INITIALIZING, last_applied_spec=seen.revision, tracked_configs=seen.configs)
+
+
+def _done(known: Known, seen: TargetSeen) -> Plan:
     handover: tuple[Action, ...] = (Settle(),) if seen.running else ()
+    status = known.status if known.status.last_applied_spec else _copied(known, seen)
     return Plan(
         actions=(*handover, StopCanary()),
         status=record(
@@ -66,23 +94,23 @@ def _set_up(known: Known) -> Plan:
             canary_weight=0,
             iterations=0,
             failed_checks=0,
-            last_applied_spec=seen.revision,
-            last_promoted_spec=seen.revision,
-            tracked_configs=seen.configs,
+            last_applied_spec=status.last_applied_spec,
+            last_promoted_spec=status.last_applied_spec,
+            tracked_configs=status.tracked_configs,
+            promoted_configs=status.tracked_configs,
             waiting_for="",
         ),
         news=news.initialized(known.canary),
         weights=ALL_PRIMARY,
+        again=True,
         ticked=True,
     )
 
 
-def _give_up(known: Known, state: Stuck, revision: str) -> Plan:
+def _give_up(known: Known, state: Stuck) -> Plan:
     """The primary never came up. The target serves as it did before: nothing of it is taken away."""
     return Plan(
-        status=record(
-            known, Phase.FAILED, why=state.message, last_applied_spec=revision, waiting_for="a revision that starts"
-        ),
+        status=record(known, Phase.FAILED, why=state.message, waiting_for="a revision that starts"),
         news=(news.warning(state.message), *news.initialization_failed(known.canary, state.message)),
         afterwards=Phase.FAILED,
     )

@@ -9,14 +9,15 @@ from __future__ import annotations
 from gradatim.api.status import Phase
 from gradatim.core import expected, gates, news
 from gradatim.core.analysis import Halted, analyse
-from gradatim.core.hold import hold, pending, shaped, target
+from gradatim.core.changes import is_applied, is_promoted
+from gradatim.core.hold import hold, overdue, pending, shaped, trouble
 from gradatim.core.news import News
-from gradatim.core.phases.resting import changed
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
-from gradatim.core.record import checked, record
+from gradatim.core.record import checked, record, sentence_on
 from gradatim.core.revision import is_ours
-from gradatim.core.run import call_off, promote, restart, roll_back
+from gradatim.core.run import call_off, condemn, promote, restart, roll_back
 from gradatim.core.strategies.steps import step
+from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.core.timing import interval
 from gradatim.core.verdict import (
     CanaryReady,
@@ -25,27 +26,40 @@ from gradatim.core.verdict import (
     Plan,
     PrimaryReady,
     Settled,
+    Shift,
     StartCanary,
+    Target,
     TargetSeen,
+    Trouble,
+    WhoServes,
 )
+from gradatim.core.weights import ALL_PRIMARY
 
 
 def decide(known: Known) -> Plan:
     """One look at a run: a ladder of rules, the first that applies decides."""
-    seen = target(known)
+    seen, why = known.get(Target()), sentence_on(known.status)
+    if isinstance(seen, Trouble):
+        return _deserted(known, seen) if why is None else roll_back(known, why=why)
     shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
-    if (plan := _revision(known, seen)) is not None:
-        return plan
+    if not is_ours(known.status.last_applied_spec):
+        return _adopt(known, seen)
+    if not is_applied(known.status, seen):
+        return call_off(known, seen) if is_promoted(known.status, seen) else restart(known, seen)
+    if why is not None:
+        return roll_back(known, why=why)
+    if (failed := known.status.failed_checks) >= known.canary.spec.analysis.failures_allowed:
+        return condemn(known, *news.too_many_failed_checks(known.canary, failed), why=f"{failed} checks failed")
     if (plan := _workloads(known, seen)) is not None:
         return plan
     if known.canary.spec.skip_analysis:
         return promote(known, seen)
     expected.repair(known)
-    if not (known.due or (known.first and not _under_way(known))):
+    if not (known.due or _fresh(known)):
         return hold(known, requeue=known.asleep)
     hook, declined = gates.rollback_asked(known)
     if hook is not None:
-        return roll_back(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}")
+        return condemn(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}")
     told = tuple(news.no_rollback_wanted(name) for name in declined)
     return _judge(known, seen, told) if _under_way(known) else _begin(known, seen, told)
 
@@ -58,34 +72,95 @@ def _under_way(known: Known) -> bool:
     return analysis.mirror and expected.live_routes(known).mirrored
 
 
-def _revision(known: Known, seen: TargetSeen) -> Plan | None:
+def _fresh(known: Known) -> bool:
+    """Whether nothing was tried in this run yet, so that its first step need not wait for the interval."""
+    return known.first and not known.status.failed_checks and not _under_way(known)
+
+
+def _adopt(known: Known, seen: TargetSeen) -> Plan:
+    """Go on with a run that Flagger began: its hash cannot be compared, and its counters of a wait mean something else.
+
+    While it waits for the approval of a promotion it records a weight of 0, and iterations of -1 for weighted runs.
+    """
     status = known.status
-    if not is_ours(status.last_applied_spec):  # Flagger began this run; its hash cannot be compared
-        adopted = record(known, status.phase, last_applied_spec=seen.revision, tracked_configs=seen.configs)
-        return Plan(status=adopted, again=True)
-    if seen.revision == status.last_applied_spec and not changed(known, seen):
-        return None
-    if seen.revision == status.last_promoted_spec != status.last_applied_spec:
-        return call_off(known, seen)
-    return restart(known, seen)
+    weighted = strategy_of(known.canary.spec.analysis) is Strategy.CANARY and known.traits.shifts_traffic
+    weight = expected.live_routes(known).canary if weighted else status.canary_weight
+    return Plan(
+        status=record(
+            known,
+            status.phase,
+            canary_weight=weight,
+            iterations=max(0, status.iterations),
+            last_applied_spec=seen.revision,
+            tracked_configs=seen.configs,
+        ),
+        again=True,
+    )
+
+
+def _deserted(known: Known, found: Trouble) -> Plan:
+    """The target cannot be seen. If its pods are gone too, their share of the traffic goes back and the run is over."""
+    if _has_traffic(known) and _lost(known):
+        return condemn(known, *news.target_lost(known.canary, found.message), why=found.message)
+    return trouble(known, found.message)
+
+
+def _has_traffic(known: Known) -> bool:
+    """Whether the canary gets requests, or will as soon as routes are as recorded."""
+    live = expected.live_routes(known) if known.traits.shifts_traffic else ALL_PRIMARY
+    return bool(live.canary or expected.routes(known).canary)
+
+
+def _lost(known: Known) -> bool:
+    """Whether only the primary has pods."""
+    serving = known.get(WhoServes())
+    return serving.primary and not serving.canary
 
 
 def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
-    """Both sides must be fit to take traffic."""
+    """Both sides must be fit to take traffic.
+
+    A primary past its deadline does not end the run: rolling back to it would help nobody, the canary may be its cure.
+    """
     if not known.traits.waits:
         return None
     if not known.canary.spec.skip_analysis:
         primary = known.get(PrimaryReady())
         if isinstance(primary, Waiting | Absent):
             return pending(known, primary, tell=known.due)
-        if isinstance(primary, Stuck) and not known.status.canary_weight:
-            return roll_back(known, *news.deadline_exceeded(known.canary, primary.message), why=primary.message)
-    if not seen.running:  # somebody scaled the target away; without pods it would count as ready
-        return Plan(actions=(StartCanary(),), again=True)
+    if not seen.running:  # without pods it would count as ready
+        scaled = news.repaired((f"{known.canary.kind} {known.canary.target} (replicas)",))
+        return Plan(actions=(StartCanary(),), news=(scaled,), again=True)
     canary = known.get(CanaryReady())
     if isinstance(canary, Stuck):
-        return roll_back(known, *news.deadline_exceeded(known.canary, canary.message), why=canary.message)
-    return None if isinstance(canary, Ready) else pending(known, canary, tell=known.due)
+        return condemn(known, *news.deadline_exceeded(known.canary, canary.message), why=canary.message)
+    if isinstance(canary, Ready):
+        return None
+    if _has_traffic(known) and _lost(known):
+        return _withdraw(known, canary)
+    return pending(known, canary, tell=known.due)
+
+
+def _withdraw(known: Known, state: Waiting | Absent) -> Plan:
+    """The canary lost its last pod while it had traffic: a failed check, and the run begins anew without any."""
+    text = news.no_pods(known.canary, state.message)
+    return Plan(
+        actions=(Shift(ALL_PRIMARY),),
+        status=record(
+            known,
+            Phase.PROGRESSING,
+            why=text.text,
+            canary_weight=0,
+            iterations=0,
+            failed_checks=known.status.failed_checks + 1,
+            waiting_for="the new revision's pods to be ready",
+        ),
+        news=(text,),
+        weights=ALL_PRIMARY,
+        again=True,
+        ticked=True,
+        begins=True,
+    )
 
 
 def _begin(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:
@@ -102,29 +177,32 @@ def _begin(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:
 def _judge(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:
     settled = known.get(Settled())
     if isinstance(settled, Waiting):
+        if overdue(known):
+            return condemn(known, *news.deadline_exceeded(known.canary, settled.message), why=settled.message)
         return pending(known, settled, tell=known.due)
     judged = analyse(known)
     if isinstance(judged, Halted):
         return _count(known, judged, told)
-    return step(known, seen, (*told, *judged.news), judged.results)
+    return step(known, seen, told, judged.results)
 
 
 def _count(known: Known, halted: Halted, told: tuple[News, ...]) -> Plan:
     """A failed check is counted; the one that reaches the threshold ends the run in the same tick."""
-    told = (*told, *halted.news)
+    told, why, results = (*told, *halted.news), halted.why, halted.results
     if halted.fatal:
-        return roll_back(known, *told, *news.unmeasurable(known.canary, halted.why), why=halted.why)
+        return condemn(known, *told, *news.unmeasurable(known.canary, why), why=why, results=results)
     failed = known.status.failed_checks + (1 if halted.counts else 0)
     if failed >= known.canary.spec.analysis.failures_allowed:
         reached = news.too_many_failed_checks(known.canary, failed)
-        return roll_back(known, *told, *reached, why=halted.why, results=halted.results)
+        return condemn(known, *told, *reached, why=why, results=results, failed_checks=failed)
     return Plan(
         status=record(
             known,
             known.status.phase,
+            why=why,
             failed_checks=failed,
             waiting_for="the next check",
-            checks=checked(known, halted.results),
+            checks=checked(known, results),
         ),
         news=told,
         requeue=interval(known),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
-from gradatim.core import conditions, expected, news
+from gradatim.core import expected, news
+from gradatim.core.changes import changed, is_applied, is_promoted
 from gradatim.core.hold import pending, shaped, target
 from gradatim.core.readiness import Ready
-from gradatim.core.record import record, restored, warnings
-from gradatim.core.revision import Change, config_changed, is_ours, spec_changed
+from gradatim.core.record import acknowledged, record
+from gradatim.core.revision import is_ours
 from gradatim.core.run import start
 from gradatim.core.verdict import (
+    Action,
     AddFinalizer,
     Known,
     Part,
@@ -18,8 +20,12 @@ from gradatim.core.verdict import (
     PrimaryReady,
     Promote,
     RemoveFinalizer,
+    Settle,
+    Shift,
+    StopCanary,
     TargetSeen,
 )
+from gradatim.core.weights import ALL_PRIMARY
 
 
 def decide(known: Known) -> Plan:
@@ -33,53 +39,59 @@ def decide(known: Known) -> Plan:
     shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
     if not is_ours(known.status.last_applied_spec):
         return _adopt(known, seen)
-    if changed(known, seen):
-        return start(known, seen)
     expected.repair(known)
-    if known.status.observed_generation != known.canary.generation or _was_refused(known) or _warned_anew(known):
-        return Plan(status=restored(known))
-    return Plan()
-
-
-def changed(known: Known, seen: TargetSeen) -> bool:
-    """Whether the target is a new revision.
-
-    While traffic is on the target after a failed promotion, going back to the promoted revision is one too: the primary
-    no longer runs it.
-    """
-    status = known.status
-    promoted = "" if status.phase is Phase.FAILED and status.canary_weight else status.last_promoted_spec
-    spec = spec_changed(seen.revision, status.last_applied_spec, promoted)
-    return spec is Change.NEW or config_changed(seen.configs, status.tracked_configs)
-
-
-def _was_refused(known: Known) -> bool:
-    ready = known.status.condition("Ready")
-    return ready is not None and ready.reason == "InvalidSpec"
-
-
-def _warned_anew(known: Known) -> bool:
-    told = known.status.condition(conditions.SPEC_WARNING)
-    return warnings(known) != (told.message if told is not None else "")
+    if known.status.canary_weight and isinstance(known.get(PrimaryReady()), Ready):
+        return _home_again(known, seen)
+    if changed(known.status, seen):
+        return start(known, seen)
+    return Plan(status=acknowledged(known))
 
 
 def _adopt(known: Known, seen: TargetSeen) -> Plan:
-    """Take over a status that Flagger wrote: its hashes cannot be compared, so what is there is what was released."""
-    promoted = known.status.last_promoted_spec if known.status.phase is Phase.FAILED else seen.revision
+    """Take over a status that Flagger wrote.
+
+    Its hash cannot be compared, so what is there is what was released; after a failure it is what failed. Checksums of
+    configs are the same everywhere and stay: a config that changed meanwhile is a change.
+    """
+    configs = seen.configs if known.status.tracked_configs is None else known.status.tracked_configs
+    failed = known.status.phase is Phase.FAILED
     return Plan(
         status=record(
             known,
             known.status.phase,
             last_applied_spec=seen.revision,
-            last_promoted_spec=promoted,
-            tracked_configs=seen.configs,
-        )
+            last_promoted_spec=known.status.last_promoted_spec if failed else seen.revision,
+            tracked_configs=configs,
+            promoted_configs=None if failed else configs,
+        ),
+        again=True,
+    )
+
+
+def _home_again(known: Known, seen: TargetSeen) -> Plan:
+    """After a failure that left the traffic on the canary, the primary is ready.
+
+    If it holds what the canary runs, a failed promotion goes on where it stopped. Otherwise a rollback is completed:
+    the traffic goes home, and the target's pods go too, unless they are those of yet another revision.
+    """
+    if is_promoted(known.status, seen):
+        resumed = record(known, Phase.PROMOTING, waiting_for="the primary's new pods to be ready")
+        return Plan(status=resumed, news=(news.promotion_goes_on(known.canary),), again=True)
+    newer = changed(known.status, seen)
+    actions: tuple[Action, ...] = (Shift(ALL_PRIMARY), Settle())
+    return Plan(
+        actions=actions if newer else (*actions, StopCanary()),
+        status=record(known, Phase.FAILED, canary_weight=0, waiting_for="a new revision"),
+        news=(news.all_to_primary() if newer else news.failed(known.canary),),
+        weights=ALL_PRIMARY,
+        again=True,
     )
 
 
 def _set_up_again(known: Known, seen: TargetSeen) -> Plan:
     """Initialization had failed: go on with it once the primary is ready after all, or with a new revision."""
-    if seen.revision == known.status.last_applied_spec:
+    shaped(known, Part.SERVICES, Part.PRIMARY, tell=False)
+    if is_applied(known.status, seen):
         state = known.get(PrimaryReady())
         if not isinstance(state, Ready):
             return pending(known, state, tell=False)
@@ -87,7 +99,11 @@ def _set_up_again(known: Known, seen: TargetSeen) -> Plan:
     return Plan(
         actions=(Promote(seen.revision),),
         status=record(
-            known, Phase.INITIALIZING, last_applied_spec=seen.revision, waiting_for="the primary to be ready"
+            known,
+            Phase.INITIALIZING,
+            last_applied_spec=seen.revision,
+            tracked_configs=seen.configs,
+            waiting_for="the primary to be ready",
         ),
         news=(news.copying(known.canary),),
         again=True,

@@ -1,15 +1,17 @@
 """Deletion with `revertOnDeletion`: the target gets its pods back, then its traffic, then the Canary may go.
 
-Nothing here can hang: a target that is gone or never becomes ready stops holding the Canary after its deadline.
+Nothing here can hang: a target that is gone or never becomes ready stops holding the Canary after its deadline, and so
+does a spec that nobody can read.
 """
 
 from __future__ import annotations
 
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
-from gradatim.core import conditions, news
-from gradatim.core.hold import pending
-from gradatim.core.readiness import Waiting
+from gradatim.core import news
+from gradatim.core.hold import overdue, pending
+from gradatim.core.news import News
+from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import record
 from gradatim.core.verdict import (
     CanaryReady,
@@ -26,27 +28,30 @@ from gradatim.core.verdict import (
 
 
 def decide(known: Known) -> Plan:
-    """Revert step by step; without our finalizer there is nothing to do."""
+    """Revert step by step; nothing is to be done without our finalizer, or when users do not want it any more."""
     if FINALIZER not in known.canary.finalizers:
         return Plan()
+    if not known.canary.spec.revert_on_deletion:
+        return Plan(actions=(RemoveFinalizer(),))
+    seen = known.get(Target())
+    if isinstance(seen, Trouble):
+        return _let_go(known, news.warning(seen.message))
     if known.status.phase is not Phase.TERMINATING:
         status = record(known, Phase.TERMINATING, waiting_for="the target's pods to be ready")
         return Plan(actions=(RevertTarget(),), status=status, news=(news.terminating(known.canary),), again=True)
-    if isinstance(known.get(Target()), Trouble):
-        return _let_go(known)
-    state = known.get(CanaryReady())
-    if isinstance(state, Waiting) and not _overdue(known):
-        return pending(known, state, tell=known.due)
-    return _let_go(known)
+    match known.get(CanaryReady()):
+        case Ready():
+            return _let_go(known)
+        case Waiting() as state if not overdue(known):
+            return pending(known, state, tell=known.due)
+        case Waiting(message) | Stuck(message) | Absent(message):
+            return _let_go(known, news.warning(message))
 
 
-def _overdue(known: Known) -> bool:
-    since = conditions.seconds(known.status.last_transition_time)
-    return since is not None and known.now - since > known.canary.spec.progress_deadline
-
-
-def _let_go(known: Known) -> Plan:
+def _let_go(known: Known, *told: News) -> Plan:
+    """Give traffic back as far as it can be told how, and let the Canary go."""
+    readable = not any(problem.blocks for problem in known.problems)
     return Plan(
-        actions=(RevertApex(), RevertRoutes(), Settle(), RemoveFinalizer()),
-        news=(news.terminated(known.canary),),
+        actions=(RevertApex(), RevertRoutes(), Settle(), RemoveFinalizer()) if readable else (RemoveFinalizer(),),
+        news=(*told, news.terminated(known.canary)),
     )

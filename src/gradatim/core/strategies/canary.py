@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradatim.api.canary import Webhook
 from gradatim.api.status import CheckResult, Phase
 from gradatim.core import gates, news
 from gradatim.core.expected import live_routes
@@ -15,12 +16,12 @@ from gradatim.core.weights import MIRRORED, max_weight, next_weight, split
 
 def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
     """More traffic, or the promotion."""
-    analysis, weight = known.canary.spec.analysis, _weight(known)
+    analysis, weight = known.canary.spec.analysis, known.status.canary_weight
     mirrored = analysis.mirror and known.traits.mirrors and weight == 0 and live_routes(known).mirrored
     if not mirrored and known.status.phase is Phase.PROGRESSING:
         verdict = gates.all_pass(known, "confirm-traffic-increase", Phase.PROGRESSING)
         if verdict.failed is not None:
-            return _halt(known, verdict, told, results)
+            return _halt(known, verdict.failed, told, results)
         told = (*told, *(news.gate_passed("confirm-traffic-increase", hook) for hook in verdict.passed))
     if weight >= max_weight(analysis):
         return promote_when_confirmed(known, seen, told, results)
@@ -30,20 +31,11 @@ def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[
     return advance(known, to, (*told, news.advance_weight(known.canary, to.canary)), results, canary_weight=to.canary)
 
 
-def _weight(known: Known) -> int:
-    """How far the run is. A `WaitingPromotion` that Flagger wrote says 0; the routes know better."""
-    status = known.status
-    if status.phase is Phase.WAITING_PROMOTION and status.canary_weight == 0:
-        return live_routes(known).canary
-    return status.canary_weight
-
-
-def _halt(known: Known, verdict: gates.Verdict, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
+def _halt(known: Known, hook: Webhook, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
     """The gate before more traffic is closed: everything stays, checks and rollback hooks go on at every tick."""
-    hook = verdict.failed
-    assert hook is not None  # noqa: S101 - the caller has looked
-    alarm = news.waiting_for_increase(known.canary, hook.name, mute=hook.mute_alert)
     waiting = f"approval of more traffic by {hook.name}"
-    changed = known.status.waiting_for != waiting
-    status = record(known, known.status.phase, waiting_for=waiting, checks=checked(known, results)) if changed else None
+    if known.status.waiting_for == waiting:
+        return Plan(news=told, requeue=interval(known), ticked=True)
+    alarm = news.waiting_for_increase(known.canary, hook.name, mute=hook.mute_alert)
+    status = record(known, known.status.phase, waiting_for=waiting, checks=checked(known, results))
     return Plan(status=status, news=(*told, *alarm), requeue=interval(known), ticked=True)

@@ -10,6 +10,7 @@ from gradatim.sim.refusals import NotFound, Refused
 from gradatim.sim.rest import deleting, discovery, faults, patching, reading, routes, shapes, subresources, writing
 from gradatim.sim.rest.faults import Fault
 from gradatim.sim.rest.messages import Request, Response
+from gradatim.sim.rest.openapi import Documents
 from gradatim.sim.rest.routes import Route
 from gradatim.sim.rest.watching import Hub
 from gradatim.sim.store import Store
@@ -28,6 +29,7 @@ class Api:
         self.logs = logs
         self.faults: list[Fault] = []
         self._hub = Hub(store)
+        self._documents = Documents(store)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; a stream goes on after this returns."""
@@ -58,7 +60,7 @@ class Api:
     def _plain(self, request: Request) -> Response | None:
         if request.path in _HEALTH:
             return Response(200, {"Content-Type": _TEXT}, b"ok")
-        return discovery.answer(self.store, request)
+        return self._documents.answer(request) or discovery.answer(self.store, request)
 
     def _resource(self, request: Request) -> Response:
         place = routes.take_apart(request.path)

@@ -67,7 +67,6 @@ class Definition(Counted):
 
     def prepare_create(self, new: Manifest) -> None:
         """Nothing is accepted yet."""
-        super().prepare_create(new)
         stored = [one["name"] for one in new["spec"].get("versions") or () if one.get("storage")]
         nothing = {"plural": "", "kind": ""}
         new["status"] = {"conditions": None, "acceptedNames": nothing, "storedVersions": stored[:1]}
@@ -100,6 +99,8 @@ class Version(msgspec.Struct, frozen=True):
     """One version of a custom resource."""
 
     resource: Resource
+    declared: Manifest
+    """The schema as the definition spells it."""
     schema: Schema
     status_schema: Schema | None
     layout: Layout
@@ -134,6 +135,10 @@ class Custom(Kind):
     def schema(self, served: Resource) -> Schema | None:
         """The schema of that version."""
         return self.parsed[served.version].schema
+
+    def published(self, served: Resource) -> Manifest | None:
+        """The schema of that version as its definition spells it."""
+        return self.parsed[served.version].declared
 
     def layout(self, served: Resource) -> Layout | None:
         """The printer columns of that version."""
@@ -178,10 +183,10 @@ class Custom(Kind):
                 advice = f"prefer a domain-qualified finalizer name{path} to avoid accidental conflicts"
                 yield f'metadata.finalizers: "{name}": {advice} with other finalizer writers'
 
-    def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
+    def restrict(self, new: Manifest, old: Manifest | None, subresource: str) -> None:
         """A write to `status` changes nothing else, not even metadata."""
-        super().prepare_update(new, old, subresource)
-        if subresource == "status":
+        super().restrict(new, old, subresource)
+        if old is not None and subresource == "status":
             mine = new["metadata"].get("managedFields")
             new["metadata"] = clone_value(old["metadata"])
             new["metadata"].pop("resourceVersion", None)
@@ -226,7 +231,8 @@ def _version(spec: Manifest, given: Manifest) -> Version:
     resource = Resource(
         spec["group"], given["name"], named["plural"], named["kind"], spec.get("scope", "Namespaced") == "Namespaced"
     )
-    schema = structural.parse((given.get("schema") or {}).get("openAPIV3Schema") or {})
+    declared = (given.get("schema") or {}).get("openAPIV3Schema") or {}
+    schema = structural.parse(declared)
     schema.properties["metadata"] = types()["ObjectMeta"]
     paths = None
     if scale:
@@ -236,7 +242,9 @@ def _version(spec: Manifest, given: Manifest) -> Version:
         )
     selectable = tuple(one["jsonPath"].removeprefix(".") for one in given.get("selectableFields") or ())
     layout = custom.layout(given.get("additionalPrinterColumns") or ())
-    return Version(resource, schema, schema.properties.get("status"), layout, paths, selectable, cel.Rules.of(schema))
+    return Version(
+        resource, declared, schema, schema.properties.get("status"), layout, paths, selectable, cel.Rules.of(schema)
+    )
 
 
 def _path(text: str) -> tuple[str, ...]:

@@ -114,15 +114,20 @@ class Kind:
         """What is wrong with a name (or with the beginning of one), in sentences."""
         return []
 
-    def prepare_create(self, new: Manifest) -> None:
-        """Drop what a creator must not set, add what only the server does."""
-        if "status" in self.subresources:
+    def restrict(self, new: Manifest, old: Manifest | None, subresource: str) -> None:
+        """Take back what a creator, or a writer to this subresource, must not set. Nobody comes to own that."""
+        if "status" not in self.subresources:
+            return
+        if old is None:
             new.pop("status", None)
+        else:
+            keep_other_half(new, old, subresource)
+
+    def prepare_create(self, new: Manifest) -> None:
+        """Add what the server does of its own; nobody owns it."""
 
     def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
-        """Take back what this subresource must not change."""
-        if "status" in self.subresources:
-            keep_other_half(new, old, subresource)
+        """Change what the server does of its own; nobody owns it."""
 
     def changed(self, new: Manifest, old: Manifest) -> bool:
         """Whether the difference counts as a new generation."""
@@ -159,6 +164,10 @@ class Kind:
     def field(self, obj: Manifest, name: str) -> str:
         """A field's value as field selectors compare it."""
         return field_text(obj, name)
+
+    def published(self, served: Resource) -> Manifest | None:
+        """Its schema for people and programs, if it is not made of declared types."""
+        return None
 
     def layout(self, served: Resource) -> Layout | None:
         """The columns that its definition brings; None if `sim.tables` knows them."""

@@ -48,7 +48,7 @@ class Namespaces:
             refusal = forbidden(ref.resource, ref.name, why)
             told = f"namespace {ref.namespace} is being terminated"
             cause = {"reason": "NamespaceTerminating", "message": told, "field": "metadata.namespace"}
-            refusal.details = refusal.details | {"causes": [cause]}
+            refusal.details = (refusal.details or {}) | {"causes": [cause]}
             raise refusal
 
     def react(self, event: Event) -> None:

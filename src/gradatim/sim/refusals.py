@@ -90,7 +90,7 @@ class Refused(GradatimError):
         super().__init__(message)
         self.code = code
         self.reason = reason
-        self.details = details or {}
+        self.details = details
         self.headers: dict[str, str] = {}
         self.list_meta: Manifest = {}
 
@@ -101,7 +101,7 @@ class Refused(GradatimError):
         status["message"] = self.message
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         status["code"] = self.code
         return status
@@ -167,7 +167,8 @@ def invalid_object(group: str, kind: str, name: str, causes: Sequence[Cause]) ->
     details: Manifest = {"name": name} if name else {}
     if group:
         details["group"] = group
-    details["kind"] = kind
+    if kind:
+        details["kind"] = kind
     details["causes"] = [{"reason": c.type, "message": c.message, "field": c.field} for c in causes]
     qualified = f"{kind}.{group}" if group else kind
     return Invalid(422, "Invalid", f'{qualified} "{name}" is invalid: {told}', details)

@@ -247,9 +247,10 @@ class Store:
         if meta.pop("resourceVersion", ""):
             raise Refused(500, "", "resourceVersion should not be set on objects to be created")
         metadata.begin(meta, ref.namespace, self.uid(), self.now(), kind.counts_generations)
-        kind.prepare_create(new)
+        kind.restrict(new, None, "")
         self._admit(ref, new, None)
         self._own(kind, new, None, writer, "")
+        kind.prepare_create(new)
         self._finish(kind, new, None, "", reading.causes)
         reading.remarks += kind.remarks(new, None)
         if ref.name and (ref.namespace, ref.name) in self._objects[ref.resource.qualified]:
@@ -282,7 +283,7 @@ class Store:
         if meta.setdefault("namespace", ref.namespace) != ref.namespace:
             raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         causes = [*reading.causes, *metadata.carry_over(meta, old["metadata"])]
-        kind.prepare_update(new, old, subresource)
+        kind.restrict(new, old, subresource)
         metadata.tidy(new["metadata"])
         self._admit(ref, new, old)
         former = old["metadata"].get("managedFields")
@@ -290,6 +291,7 @@ class Store:
             self._own(kind, new, old, writer, subresource)
         elif former is not None:
             new["metadata"]["managedFields"] = former
+        kind.prepare_update(new, old, subresource)
         if kind.counts_generations and subresource != "status" and kind.changed(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         self._finish(kind, new, old, subresource, causes)
@@ -334,9 +336,11 @@ class Store:
         meta = new["metadata"]
         _set_propagation(meta, policy)
         pending = kind.grace(new, grace)
-        if not pending and not meta.get("finalizers") and not kind.held(new):
-            return False
         first = "deletionTimestamp" not in meta
+        if not pending and not meta.get("finalizers") and not kind.held(new):
+            if not first:
+                meta["deletionGracePeriodSeconds"] = 0
+            return False
         if first and "generation" in meta and kind.counts_its_deletion:
             meta["generation"] += 1
         if first or pending < meta.get("deletionGracePeriodSeconds", 0):

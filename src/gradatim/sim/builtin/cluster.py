@@ -38,12 +38,11 @@ class Namespace(Builtin):
         if "kubernetes" not in finalizers:
             finalizers.append("kubernetes")
 
-    def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
+    def restrict(self, new: Manifest, old: Manifest | None, subresource: str) -> None:
         """The finalizers of the spec have a door of their own, `finalize`."""
-        if subresource == "finalize":
-            new["status"] = old["status"]
+        super().restrict(new, old, subresource)
+        if old is None or subresource == "finalize":
             return
-        super().prepare_update(new, old, subresource)
         new["spec"]["finalizers"] = old["spec"].get("finalizers", [])
         if not new["spec"]["finalizers"]:
             del new["spec"]["finalizers"]
@@ -73,8 +72,13 @@ class Node(Builtin):
         if capacity and not obj["status"].get("allocatable"):
             obj["status"]["allocatable"] = dict(capacity)
 
+    def restrict(self, new: Manifest, old: Manifest | None, subresource: str) -> None:
+        """A node may introduce itself with a status."""
+        if old is not None:
+            super().restrict(new, old, subresource)
+
     def prepare_create(self, new: Manifest) -> None:
-        """A node may introduce itself with a status; nobody lands on it until it is ready."""
+        """Nobody lands on a node until it is ready."""
         if not any(taint.get("key") == NOT_READY for taint in new["spec"].get("taints", ())):
             taint = {"key": NOT_READY, "effect": "NoSchedule"}
             new["spec"]["taints"] = [*new["spec"].get("taints", ()), taint]

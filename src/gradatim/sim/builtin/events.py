@@ -72,17 +72,15 @@ class Event(Builtin):
         """As the API has it that asks."""
         if served != NEWER:
             return obj
-        shown = {_NEWER_BY_CORE.get(key, key): value for key, value in obj.items()}
+        shown = {_NEWER_BY_CORE.get(key, key): value for key, value in obj.items() if value != ""}
         return shown | {"apiVersion": NEWER.api_version}
 
     def check(self, new: Manifest, old: Manifest | None) -> Iterable[Cause]:
         """An event is about something in its own namespace."""
         about = new["involvedObject"].get("namespace", "")
         namespace = new["metadata"].get("namespace", "")
-        if about and about != namespace:
+        if about != namespace and (about or namespace != "default"):
             yield invalid("involvedObject.namespace", about, "does not match event.namespace")
-        elif not about and namespace != "default":
-            yield required("involvedObject.namespace", f"not allowed in the namespace {namespace}")
 
 
 def check_newer(obj: Manifest) -> Iterator[Cause]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim import names
-from gradatim.sim.kind import Kind, ScalePaths, keep_other_half
+from gradatim.sim.kind import Kind, ScalePaths
 from gradatim.sim.refusals import Cause
 from gradatim.sim.schema import model
-from gradatim.sim.schema.declared import Types, read
+from gradatim.sim.schema.declared import ZEROS, Types, read
 from gradatim.sim.schema.model import Schema
 from gradatim.sim.schema.reading import Mismatch, Reading, unreadable
 
@@ -86,20 +86,14 @@ class Builtin(Kind):
         """Most names are DNS names; the beginning of one may end in a dash."""
         return list(names.subdomain(masked(name) if generated else name))
 
-    def prepare_create(self, new: Manifest) -> None:
-        """A creator says nothing about status."""
-        if "status" in self.subresources:
-            new.pop("status", None)
-            if self._no_status is not None:
-                new["status"] = self._no_status
-
-    def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
-        """Status and the rest each have their own door."""
-        if "status" in self.subresources:
-            keep_other_half(new, old, subresource)
-            if subresource == "status":
-                for key in self.status_keeps:
-                    _keep(new["metadata"], old["metadata"], key)
+    def restrict(self, new: Manifest, old: Manifest | None, subresource: str) -> None:
+        """Status and the rest each have their own door; a creator says nothing about status."""
+        super().restrict(new, old, subresource)
+        if old is None and "status" in self.subresources and self._no_status is not None:
+            new["status"] = self._no_status
+        if old is not None and subresource == "status":
+            for key in self.status_keeps:
+                _keep(new["metadata"], old["metadata"], key)
 
     def validate(self, new: Manifest, old: Manifest | None, subresource: str) -> Iterable[Cause]:
         """What is wrong with the object."""
@@ -128,7 +122,9 @@ def empty(schema: Schema) -> Manifest:
     for key, one in schema.properties.items():
         if one.kind == model.OBJECT and not one.pointer:
             made[key] = empty(one)
-        elif one.always or (one.go in ("Time", "MicroTime") and not one.pointer and not one.omitted_when_zero):
+        elif one.always:
+            made[key] = None if one.pointer else ZEROS.get(one.kind)
+        elif one.go in ("Time", "MicroTime") and not one.pointer and not one.omitted_when_zero:
             made[key] = None
     return made
 

@@ -48,7 +48,6 @@ class Pod(Counted):
 
     def prepare_create(self, new: Manifest) -> None:
         """Pending, of some quality of service, with the account, priority and patience that admission adds."""
-        super().prepare_create(new)
         new["status"] = {"phase": "Pending", "qosClass": quality(new["spec"])}
         spec = new["spec"]
         if not spec.get("serviceAccountName"):

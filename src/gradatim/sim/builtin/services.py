@@ -56,10 +56,16 @@ class Service(Builtin):
 
     def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
         """What was handed out stays, unless the type has no use for it."""
-        super().prepare_update(new, old, subresource)
         if subresource:
             return
         spec, before = new["spec"], old["spec"]
+        changed = spec.get("clusterIP") and spec.get("clusterIP") != before.get("clusterIP")
+        if changed and spec.get("clusterIPs") == before.get("clusterIPs"):
+            spec["clusterIPs"] = [spec["clusterIP"]]
+        elif before.get("clusterIPs") and spec.get("clusterIPs") == before["clusterIPs"] and not spec.get("clusterIP"):
+            del spec["clusterIPs"]
+        if before["type"] in _EXTERNAL and spec["type"] not in _EXTERNAL:
+            _drop_same(spec, before, "externalTrafficPolicy", "allocateLoadBalancerNodePorts", "loadBalancerClass")
         if spec["type"] != "ExternalName" and before["type"] != "ExternalName":
             if not spec.get("clusterIP") and not spec.get("clusterIPs"):
                 _take(spec, before, "clusterIP", "clusterIPs")
@@ -70,6 +76,17 @@ class Service(Builtin):
             for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
                 spec.pop(key, None)
         _keep_node_ports(spec, before)
+
+    def remarks(self, new: Manifest, old: Manifest | None) -> Iterator[str]:
+        """A name outside that nobody will look at."""
+        if new["spec"].get("externalName") and new["spec"]["type"] != "ExternalName":
+            yield 'spec.externalName is ignored when spec.type is not "ExternalName"'
+
+    def check_status(self, new: Manifest, old: Manifest) -> Iterator[Cause]:
+        """Only a load balancer has ingress points."""
+        if new["status"].get("loadBalancer", {}).get("ingress") and new["spec"]["type"] != "LoadBalancer":
+            detail = "may only be used when `spec.type` is 'LoadBalancer'"
+            yield forbidden_field("status.loadBalancer.ingress", detail)
 
     def allocate(self, new: Manifest, old: Manifest | None, store: Store) -> None:
         """Hand out a cluster address and node ports."""
@@ -197,6 +214,12 @@ def _keep_node_ports(spec: Manifest, before: Manifest) -> None:
         for port in spec.get("ports", ()):
             if port.get("nodePort") == given.get((port["protocol"], port["port"])):
                 port.pop("nodePort", None)
+
+
+def _drop_same(new: Manifest, old: Manifest, *keys: str) -> None:
+    for key in keys:
+        if key in new and new[key] == old.get(key):
+            del new[key]
 
 
 def _take(new: Manifest, old: Manifest, *keys: str) -> None:

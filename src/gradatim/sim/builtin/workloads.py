@@ -70,6 +70,8 @@ class Deployment(Workload):
         """Recreate knows no rolling; a rolling update must be able to move."""
         strategy = spec["strategy"]
         rolling = strategy.get("rollingUpdate")
+        if strategy["type"] not in ("Recreate", "RollingUpdate"):
+            yield unsupported("spec.strategy", _as_go(strategy), ("Recreate", "RollingUpdate"))
         if strategy["type"] == "Recreate" and rolling is not None:
             detail = "may not be specified when strategy `type` is 'Recreate'"
             yield forbidden_field("spec.strategy.rollingUpdate", detail)
@@ -114,23 +116,17 @@ class DaemonSet(Workload):
     numbers = ("minReadySeconds", "revisionHistoryLimit")
 
     def default(self, obj: Manifest) -> None:
-        """Also how a rolling update rolls."""
+        """Also how a rolling update rolls, and the generation of its template, which older clients look at."""
         super().default(obj)
+        obj["metadata"].setdefault("annotations", {}).setdefault(TEMPLATE_GENERATION, "1")
         strategy = obj["spec"]["updateStrategy"]
         if strategy["type"] == "RollingUpdate":
             rolling = strategy.setdefault("rollingUpdate", {})
             rolling.setdefault("maxUnavailable", 1)
             rolling.setdefault("maxSurge", 0)
 
-    def prepare_create(self, new: Manifest) -> None:
-        """The generation of its template, which older clients look at."""
-        super().prepare_create(new)
-        annotations = new["metadata"].setdefault("annotations", {})
-        annotations[TEMPLATE_GENERATION] = annotations.get(TEMPLATE_GENERATION) or "1"
-
     def prepare_update(self, new: Manifest, old: Manifest, subresource: str) -> None:
-        """The same, counted on."""
-        super().prepare_update(new, old, subresource)
+        """Count the changes of the template."""
         count = int(old["metadata"].get("annotations", {}).get(TEMPLATE_GENERATION, "1"))
         if new["spec"]["template"] != old["spec"]["template"]:
             count += 1
@@ -139,6 +135,8 @@ class DaemonSet(Workload):
     def check_strategy(self, spec: Manifest) -> Iterator[Cause]:
         """A rolling update must be able to move, one way."""
         strategy = spec["updateStrategy"]
+        if strategy["type"] not in ("RollingUpdate", "OnDelete"):
+            yield unsupported("spec.updateStrategy", _as_go(strategy), ("RollingUpdate", "OnDelete"))
         if strategy["type"] != "RollingUpdate":
             return
         rolling, path = strategy["rollingUpdate"], "spec.updateStrategy.rollingUpdate"
@@ -164,7 +162,14 @@ class StatefulSet(Workload):
         super().default(obj)
         strategy = obj["spec"]["updateStrategy"]
         if strategy["type"] == "RollingUpdate":
-            strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+            rolling = strategy.setdefault("rollingUpdate", {})
+            rolling.setdefault("partition", 0)
+            rolling.setdefault("maxUnavailable", 1)
+
+
+def _as_go(strategy: Manifest) -> Manifest:
+    """A strategy as the server shows it: a Go struct without names for JSON."""
+    return {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}
 
 
 def check_template(template: Manifest, path: str) -> Iterator[Cause]:

@@ -17,6 +17,8 @@ from gradatim.sim.schema.model import Schema
 from gradatim.sim.store import Store, Writer
 
 APPLY, UPDATE = "Apply", "Update"
+METADATA: FieldSet = {"f:metadata": {}}
+"""The metadata as such, which nobody owns."""
 RESET: list[Manifest] = [{}]
 """What a client writes that wants to forget all owners."""
 
@@ -96,18 +98,14 @@ class Tracker:
             return
         given = new["metadata"].get("managedFields")
         owners = [] if given == RESET else entries(new) or entries(old)
-        before, after = _ownable(kind.blank if old is None else old), _ownable(new)
-        if old is None and "status" in kind.subresources:
-            before.pop("status", None)
-            after.pop("status", None)
-        changes = typed.compare(schema, before, after)
-        taken = fieldsets.union(changes.added, changes.modified)
+        changes = typed.compare(schema, _ownable(kind.blank if old is None else old), _ownable(new))
+        taken = fieldsets.subtract(fieldsets.union(changes.added, changes.modified), METADATA)
         gone = fieldsets.union(taken, changes.removed)
         for one in owners:
             one.fields = fieldsets.subtract(one.fields, gone)
         if taken:
             mine = Entry(writer.manager, UPDATE, kind.resource.api_version, subresource, taken)
-            mine.time = timestamp(self._store.now())
+            mine.time = "" if subresource == "scale" else timestamp(self._store.now())
             owners = _joined(owners, mine)
         write_down(new, owners)
 
@@ -139,7 +137,7 @@ def apply(schema: Schema, live: Manifest, config: Manifest, mine: Entry, *, forc
     before = entries(live)
     last = next((one for one in before if one.identity == mine.identity), None)
     others = [one for one in before if one.identity != mine.identity]
-    mine.fields = typed.fields_of(schema, wanted)
+    mine.fields = fieldsets.subtract(typed.fields_of(schema, wanted), METADATA)
     if last is not None:
         mine.time = last.time
     merged = typed.merge(schema, live, config)

@@ -63,15 +63,15 @@ def _merge_field(made: dict[str, Any], key: str, value: Any, schema: Schema | No
 def _merge_list(current: Any, patch: list[Any], schema: Schema | None) -> list[Any]:
     if schema is None or schema.merge_key is None:
         return _stripped(patch)
+    before = list(current or ())
     if not schema.merge_key:
-        return [*(current or ()), *(one for one in patch if one not in (current or ()))]
+        return _ordered([*before, *(one for one in patch if one not in before)], patch, before, "")
     if any(isinstance(one, dict) and one.get(PATCH) == "replace" and len(one) == 1 for one in patch):
         return [clone_value(one) for one in patch if one.get(PATCH) != "replace"]
-    made = list(current or ())
+    made = list(before)
     for one in patch:
         if not isinstance(one, dict) or schema.merge_key not in one:
-            missing = f"map: {one} does not contain declared merge key: {schema.merge_key}"
-            raise Unmergeable(missing)
+            raise Unmergeable(f"map: {go_map(one)} does not contain declared merge key: {schema.merge_key}")
         places = [at for at, item in enumerate(made) if item.get(schema.merge_key) == one[schema.merge_key]]
         if one.get(PATCH) == "delete":
             made = [item for at, item in enumerate(made) if at not in places]
@@ -79,7 +79,19 @@ def _merge_list(current: Any, patch: list[Any], schema: Schema | None) -> list[A
             made[places[0]] = apply(made[places[0]], one, schema.item)
         else:
             made.append(apply({}, one, schema.item))
-    return made
+    named = [one for one in patch if one.get(PATCH) != "delete"]
+    return _ordered(made, named, before, schema.merge_key)
+
+
+def go_map(value: Any) -> str:
+    """A decoded object as Go prints it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_map(one)}' for key, one in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(go_map(one) for one in value)}]"
+    if value is None or isinstance(value, bool):
+        return "<nil>" if value is None else str(value).lower()
+    return str(value)
 
 
 def _stripped(patch: list[Any]) -> list[Any]:

@@ -99,6 +99,8 @@ def _element(schema: Schema, one: Any, *, strict: bool) -> Element:
             keys[key] = one[key]
         elif declared is not None and declared.default is not msgspec.UNSET:
             keys[key] = declared.default
+        elif declared is not None and declared.always and declared.kind == model.STRING:
+            keys[key] = ""
         elif strict:
             raise Undeclared(f'element 0: associative list with keys has an element that omits key field "{key}"')
     return keyed(keys)
@@ -112,6 +114,7 @@ def fields_of(schema: Schema, value: Any) -> FieldSet:
 
 
 def _collect(schema: Schema, value: Any, path: tuple[Element, ...], found: FieldSet) -> None:
+    _expect(schema, value, path)
     if schema.atomic or not isinstance(value, dict | list):
         if path:
             insert(found, path)
@@ -138,6 +141,25 @@ def _collect(schema: Schema, value: Any, path: tuple[Element, ...], found: Field
             insert(found, (*path, element))
     elif path:
         insert(found, path)
+
+
+_EXPECTED: dict[str, tuple[type | tuple[type, ...], str]] = {
+    model.STRING: (str, "string"),
+    model.BOOLEAN: (bool, "boolean"),
+    model.INTEGER: ((int, float), "numeric (int or float)"),
+    model.NUMBER: ((int, float), "numeric (int or float)"),
+    model.LIST: (list, "list"),
+    model.OBJECT: (dict, "map"),
+    model.MAP: (dict, "map"),
+}
+
+
+def _expect(schema: Schema, value: Any, path: tuple[Element, ...]) -> None:
+    wanted, name = _EXPECTED.get(schema.kind, (object, ""))
+    if schema.go == "Quantity" or value is None or isinstance(value, wanted):
+        return
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    raise Undeclared(f"{_place(path)}: expected {name}, got &value.valueUnstructured{{Value:{text}}}")
 
 
 def _place(path: tuple[Element, ...], key: str = "") -> str:

@@ -35,7 +35,7 @@ def apply(store: Store, route: Route, request: Request, asked: WriteOptions) -> 
         schema = route.kind.schema(route.served) or FREE
         made = ownership.apply(schema, clone(live), config, mine, force=bool(asked.force))
     except Undeclared as error:
-        raise _untyped(route, config, str(error)) from None
+        raise _untyped(config, str(error)) from None
     reading = Reading(asked.validation)
     outcome = _write(store, route, asked, made, reading)
     return written(route, request, outcome, reading)
@@ -46,12 +46,10 @@ def _config(route: Route, request: Request) -> Manifest:
     if not isinstance(found, dict):
         raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
     meta = found.get("metadata") or {}
-    if found.get("apiVersion") != route.served.api_version:
-        told = f"Specified patch version: {found.get('apiVersion', '')}, expected: {route.served.api_version}"
-        raise bad_request(f"Incorrect version specified in apply patch. {told}")
+    if (found.get("apiVersion"), found.get("kind")) != (route.served.api_version, route.served.kind):
+        raise bad_request(f"invalid object type: {_kind(found)}")
     if meta.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    route.kind.identify(found, route.served)
     if meta.get("name", route.name) != route.name:
         told = f"the name of the object ({meta['name']}) does not match the name on the URL ({route.name})"
         raise bad_request(told)
@@ -103,8 +101,12 @@ def _stamp(store: Store, made: ownership.Applied, manager: str) -> None:
             one.time = timestamp(store.now())
 
 
-def _untyped(route: Route, config: Manifest, why: str) -> Refused:
-    name = f"{route.namespace}/{route.name}" if route.namespace else f"/{route.name}"
-    group, _, version = str(config["apiVersion"]).rpartition("/")
-    what = f"{name}; {group}/{version}, Kind={config.get('kind', '')}"
+def _untyped(config: Manifest, why: str) -> Refused:
+    meta = config.get("metadata", {})
+    what = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {_kind(config)}"
     return Refused(500, "", f"failed to create typed patch object ({what}): {why}")
+
+
+def _kind(config: Manifest) -> str:
+    group, _, version = str(config.get("apiVersion", "")).rpartition("/")
+    return f"{group}/{version}, Kind={config.get('kind', '')}"

@@ -12,6 +12,7 @@ from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim.kind import Kind
 from gradatim.sim.refusals import Refused, bad_request
 from gradatim.sim.rest.messages import JSON, Request
+from gradatim.sim.schema import protobuf
 from gradatim.sim.schema.reading import IGNORE, Reading, shown
 
 _KNOWN = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
@@ -35,6 +36,8 @@ def decode(request: Request, kind: Kind, served: Resource, reading: Reading) -> 
         found = from_json(request.body, served, reading)
     elif media == "application/yaml":
         found = from_yaml(request.body)
+    elif media == protobuf.MEDIA and kind.schema(served) is not None and kind.published(served) is None:
+        found = from_protobuf(request.body, kind, served)
     else:
         raise unsupported_media()
     if not isinstance(found, dict):
@@ -52,6 +55,18 @@ def from_json(body: bytes, served: Resource, reading: Reading) -> Any:
     if reading.mode != IGNORE:
         reading.duplicates += double_keys(body)
     return found
+
+
+def from_protobuf(body: bytes, kind: Kind, served: Resource) -> Manifest:
+    """A decoded protobuf message."""
+    schema = kind.schema(served)
+    try:
+        envelope = protobuf.open_envelope(body)
+        made = protobuf.decode(schema, envelope.raw) if schema else {}
+    except (protobuf.Malformed, ValueError) as error:
+        told = f"the object provided is unrecognized (must be of type {served.kind})"
+        raise bad_request(f"{told}: {error} ({body[:10].hex()})") from None
+    return {"apiVersion": envelope.api_version, "kind": envelope.kind, **made}
 
 
 def from_yaml(body: bytes) -> Any:

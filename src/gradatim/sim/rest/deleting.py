@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from gradatim.ports.objects import Manifest, Ref
+from gradatim.sim.builtin.kind import types
 from gradatim.sim.history import Snapshot
 from gradatim.sim.refusals import NotFound
 from gradatim.sim.rest import bodies, looking, options, shapes
 from gradatim.sim.rest.messages import Request, Response
 from gradatim.sim.rest.routes import Route
 from gradatim.sim.rest.writing import not_allowed
+from gradatim.sim.schema import protobuf
 from gradatim.sim.store import Outcome, Store
 
 
@@ -51,6 +53,8 @@ def _body(request: Request) -> Manifest:
     if not request.body:
         return {}
     media = bodies.media_type(request)
+    if media == protobuf.MEDIA:
+        return protobuf.decode(types()["DeleteOptions"], protobuf.open_envelope(request.body).raw)
     if media not in ("application/json", "application/yaml"):
         raise bodies.unsupported_media()
     found = bodies.from_yaml(request.body)

@@ -31,7 +31,7 @@ def patch(store: Store, route: Route, request: Request) -> Response:
         raise not_allowed()
     media = bodies.media_type(request)
     if media not in (JSON_PATCH, MERGE, STRATEGIC, APPLY):
-        raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+        raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     if media == STRATEGIC and not route.kind.merges_strategically:
         have = f"accepted media types include: {JSON_PATCH}, {MERGE}, {APPLY}"
         raise Refused(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - {have}")
@@ -57,7 +57,7 @@ def patch(store: Store, route: Route, request: Request) -> Response:
             dry_run=asked.dry_run,
         )
     except Unreadable as error:
-        raise _invalid_patch(changed, error) from None
+        raise _invalid_patch(media, request, changed, error) from None
     return written(route, request, outcome, reading)
 
 
@@ -77,11 +77,11 @@ def _changed(route: Route, request: Request, media: str, before: Manifest) -> Ma
     try:
         changed: Any = _apply(route, media, before, given)
     except json_patch.Impossible:
-        raise Refused(422, "Invalid", _REJECTED) from None
+        raise Refused(422, "Invalid", _REJECTED, {}) from None
     except strategic.Unmergeable as error:
-        raise bad_request(str(error)) from None
+        raise Refused(500, "", str(error)) from None
     if not isinstance(changed, dict):
-        raise Refused(422, "Invalid", _REJECTED)
+        raise Refused(422, "Invalid", _REJECTED, {})
     return changed
 
 
@@ -94,7 +94,9 @@ def _apply(route: Route, media: str, before: Manifest, given: Any) -> Any:
     return strategic.apply(clone(before), given, route.kind.schema(route.served))
 
 
-def _invalid_patch(changed: Manifest, error: Unreadable) -> Refused:
-    """What came out of the patch is no object of its kind; the server shows it whole."""
+def _invalid_patch(media: str, request: Request, changed: Manifest, error: Unreadable) -> Refused:
+    """What came out of the patch is no object of its kind; the server shows it, or the patch, whole."""
     text = msgspec.json.encode(dict(sorted(changed.items()))).decode()
+    if media == STRATEGIC:
+        text = strategic.go_map(msgspec.json.decode(request.body))
     return invalid_object("", "", "", [invalid("patch", text, error.why)])

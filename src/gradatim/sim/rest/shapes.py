@@ -48,7 +48,7 @@ def wanted(request: Request) -> Accepted:
             return one
     have = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     message = f"406: Not Acceptable\n\nAvailable representations: {have}"
-    raise Refused(406, "NotAcceptable", message)
+    raise Refused(406, "NotAcceptable", message, {})
 
 
 def encode(shape: Accepted, request: Request, body: Manifest) -> bytes:

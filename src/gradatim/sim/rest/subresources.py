@@ -18,6 +18,9 @@ from gradatim.sim.rest.writing import not_allowed
 from gradatim.sim.schema.reading import Reading
 from gradatim.sim.store import Store, Writer
 
+UNTRACKED = "Apply"
+"""A custom resource's scale changes without anybody coming to own the number."""
+
 SCALE = Resource("autoscaling", "v1", "scales", "Scale")
 
 Logs: TypeAlias = Callable[[str, str, Request], "str | AsyncIterator[bytes]"]
@@ -55,8 +58,9 @@ def scale(store: Store, route: Route, request: Request) -> Response:
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     if version:
         changed["metadata"]["resourceVersion"] = version
+    writer = Writer(asked.manager, "Update" if route.kind.merges_strategically else UNTRACKED)
     outcome = store.replace(
-        route.ref, route.kind.show(changed, route.served), writer=Writer(asked.manager), dry_run=asked.dry_run
+        route.ref, route.kind.show(changed, route.served), "scale", writer=writer, dry_run=asked.dry_run
     )
     return shapes.respond(request, 200, _scale(paths, outcome.snapshot.manifest))
 

@@ -14,7 +14,7 @@ from gradatim.sim.store import Outcome, Store, Writer
 def not_allowed() -> Refused:
     """The collection or object is there, but not for this method."""
     message = "the server does not allow this method on the requested resource"
-    return Refused(405, "MethodNotAllowed", message)
+    return Refused(405, "MethodNotAllowed", message, {})
 
 
 def create(store: Store, route: Route, request: Request) -> Response:

@@ -9,7 +9,7 @@ A declaration names a type and, indented, its fields:
 
 `!` is OpenAPI's required, `*` says that an explicit zero is kept, `= JSON` is the default. `always`: written even when
 empty; `must`: empty is refused; `keys`, `set`, `atomic`: how server-side apply owns it; `merge`, `retainKeys`: how a
-strategic merge patch treats it; `enum`: the values there are.
+strategic merge patch treats it; `enum`: the values there are; `#3`: its number in protobuf.
 
 Reading does what decoding into a Go struct and encoding it again does: unknown fields and nulls go, empty values go
 unless they mean something, structs come into being, numbers are checked, quantities and times take their usual form.
@@ -50,7 +50,7 @@ _SCALARS = {
 }
 _FREE = {"Raw", "JSON", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrStringArray"}
 _FIELD = re.compile(r"  (\S+?)(!?) (\S+)((?: [^= ]\S*)*)(?: = (.*))?")
-_FLAG = re.compile(r"(\w+)(?:\((.*)\))?")
+_FLAG = re.compile(r"(\w+|#)(?:\((.*)\)|([0-9.]+))?")
 
 
 class MapKey(str):
@@ -105,7 +105,10 @@ class Types:
         schema = self._shape(shape.removeprefix("*"))
         schema.pointer = shape.startswith("*")
         for flag in flags.split():
-            _set_flag(schema, *_FLAG.fullmatch(flag).groups())  # type: ignore[union-attr]
+            found = _FLAG.fullmatch(flag)
+            if not found:
+                raise ValueError(f"{owner.name}.{name}: cannot read the flag {flag!r}")
+            _set_flag(schema, found[1], found[2] or found[3])
         if default is not None:
             schema.default = msgspec.json.decode(default)
         schema.kept_empty = schema.pointer or schema.always or schema.kind in (model.OBJECT, model.ANY)
@@ -132,6 +135,8 @@ class Types:
 
 def _set_flag(schema: Schema, name: str, argument: str | None) -> None:
     match name:
+        case "#":
+            schema.number = tuple(int(one) for one in (argument or "").split("."))
         case "always":
             schema.always = True
         case "omitzero":
@@ -178,7 +183,7 @@ def _struct(schema: Schema, value: Any, path: Path, owner: str, reading: Reading
             continue
         made = field.reader(field, item, (path, key), name, reading)
         if made or field.kept_empty:
-            out[key] = made
+            out[key] = None if field.always and made == [] else made
     for key, make, must in schema.completions:
         if make is not None and key not in out:
             out[key] = make(path, reading)
@@ -209,12 +214,12 @@ def _maker(key: str, field: Schema, owner: str) -> _Make | None:
     if field.go in ("Time", "MicroTime") and not field.pointer and not field.omitted_when_zero:
         return lambda _path, _reading: None
     if field.always:
-        zero = None if field.pointer else _ZEROS.get(field.kind)
+        zero = None if field.pointer else ZEROS.get(field.kind)
         return lambda _path, _reading: zero
     return None
 
 
-_ZEROS = {model.STRING: "", model.INTEGER: 0, model.NUMBER: 0, model.BOOLEAN: False}
+ZEROS = {model.STRING: "", model.INTEGER: 0, model.NUMBER: 0, model.BOOLEAN: False}
 
 
 def _list(schema: Schema, value: Any, path: Path, owner: str, reading: Reading) -> Any:
@@ -228,7 +233,7 @@ def _list(schema: Schema, value: Any, path: Path, owner: str, reading: Reading) 
 
 
 def _zero(schema: Schema) -> Any:
-    return {model.OBJECT: {}, model.LIST: [], model.MAP: {}}.get(schema.kind, _ZEROS.get(schema.kind))
+    return {model.OBJECT: {}, model.LIST: [], model.MAP: {}}.get(schema.kind, ZEROS.get(schema.kind))
 
 
 def _map(schema: Schema, value: Any, path: Path, owner: str, reading: Reading) -> Any:

@@ -72,6 +72,8 @@ class Schema(msgspec.Struct, eq=False):
     omitted_when_zero: bool = False
     must: bool = False
     """Empty is refused."""
+    number: tuple[int, ...] = ()
+    """Where protobuf has it: a field's number, behind those of the messages it is nested in."""
     kept_empty: bool = False
     """An empty value that somebody wrote means something."""
     reader: Any = None

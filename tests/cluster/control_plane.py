@@ -161,6 +161,11 @@ class ControlPlane:
         self.api_server = self._start_api_server()
         self.wait_ready()
 
+    def restart_controllers(self) -> None:
+        """Start the controllers again. They look for new kinds every half minute, and at once when they start."""
+        self.controllers.kill()
+        self.controllers = self._start_controllers()
+
     def forget_history(self) -> int:
         """Compact etcd up to now, as it happens by itself every five minutes elsewhere; the revision kept."""
         revision = int(self._ask_etcd("kv/range", {"key": "AA=="})["header"]["revision"])

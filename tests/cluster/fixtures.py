@@ -106,7 +106,8 @@ def crds(cluster: Cluster) -> Callable[..., None]:
             await install(client, manifests)
 
     def wanted(*systems: str) -> None:
-        for system in set(systems) - installed:
+        new = set(systems) - installed
+        for system in new:
             try:
                 manifests = ours() if system == "own" else definitions(system)
             except NotAtHand as error:
@@ -115,6 +116,8 @@ def crds(cluster: Cluster) -> Callable[..., None]:
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(asyncio.run, put(manifests)).result()
             installed.add(system)
+        if new:
+            cluster.plane.restart_controllers()  # so that they collect garbage of the new kinds from now on
 
     return wanted
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
 import msgspec
 
-from cluster.parity.normal import NOT_READY, comparable_states, event_text, folded_query, hook_texts
+from cluster.parity.normal import NOT_READY, comparable_states, event_text, folded_query, hook_text
 from cluster.parity.recording import Recording, StateRow
 from gradatim.ports.objects import Manifest
 
@@ -50,25 +50,28 @@ def _outcome(reference: Recording, ours: Recording) -> Iterator[Difference]:
 
 
 def _events(reference: Recording, ours: Recording) -> Iterator[Difference]:
-    nothing: list[Manifest] = []
-    pairs = zip_longest(reference.segments("event"), ours.segments("event"), fillvalue=nothing)
-    waiting = [False, False]
-    for number, pair in enumerate(pairs, 1):
-        distinct = [list(dict.fromkeys(map(event_text, lines))) for lines in pair]
-        for side, texts in enumerate(distinct):
-            waiting[side] |= NOT_READY in texts
-        theirs, mine = ([text for text in texts if text != NOT_READY] for texts in distinct)
-        yield from _sequence("events", f"events {number}", theirs, mine)
-    if waiting[0] != waiting[1]:
-        yield Difference("events", "events", f"{'only in reference' if waiting[0] else 'only in ours'}: {NOT_READY}")
+    theirs, mine = (_distinct(recording.segments("event"), event_text) for recording in (reference, ours))
+    yield from _segments("events", theirs, mine)
+    waited, waits = (any(NOT_READY in texts for texts in segments) for segments in (theirs, mine))
+    if waited != waits:
+        yield Difference("events", "events", f"{'only in reference' if waited else 'only in ours'}: {NOT_READY}")
 
 
 def _hooks(reference: Recording, ours: Recording) -> Iterator[Difference]:
+    theirs, mine = (_distinct(recording.segments("hook"), hook_text) for recording in (reference, ours))
+    yield from _segments("hooks", theirs, mine)
+
+
+def _distinct(segments: Iterable[list[Manifest]], text: Callable[[Manifest], str]) -> list[list[str]]:
+    """What was said in each segment, each thing once, in the order of its first time."""
+    return [list(dict.fromkeys(map(text, lines))) for lines in segments]
+
+
+def _segments(what: str, theirs: Sequence[list[str]], mine: Sequence[list[str]]) -> Iterator[Difference]:
     nothing: list[str] = []
-    theirs, mine = (hook_texts(list(recording.segments("hook"))) for recording in (reference, ours))
     for number, pair in enumerate(zip_longest(theirs, mine, fillvalue=nothing), 1):
-        distinct = [[text for text in dict.fromkeys(texts) if NOT_READY not in text] for texts in pair]
-        yield from _sequence("hooks", f"hooks {number}", *distinct)
+        without = [[text for text in texts if text != NOT_READY] for texts in pair]
+        yield from _sequence(what, f"{what} {number}", *without)
 
 
 def _queries(reference: Recording, ours: Recording) -> Iterator[Difference]:

@@ -17,12 +17,14 @@ from gradatim.ports.objects import Manifest
 
 UNSEEN_KINDS = frozenset(
     {
+        "AlertProvider",
         "ControllerRevision",
         "Endpoints",
         "EndpointSlice",
         "Event",
         "IPAddress",
         "Lease",
+        "MetricTemplate",
         "Pod",
         "ReplicaSet",
         "ServiceAccount",
@@ -88,21 +90,16 @@ def event_text(line: Manifest) -> str:
     return f"{event['type']} {event['reason']}: {message}"
 
 
-def hook_texts(segments: Sequence[Sequence[Manifest]]) -> list[list[str]]:
-    """Calls of hooks as texts: name and payload. Checksums are named by their equality over the whole recording."""
-    checksums = Equalities("checksum")
-
-    def text(line: Manifest) -> str:
-        payload = dict(line["payload"])
-        if "checksum" in payload:
-            payload["checksum"] = checksums.name(payload["checksum"])
-        metadata = payload.get("metadata")
-        if isinstance(metadata, dict) and "timestamp" in metadata:
-            payload["metadata"] = {**metadata, "timestamp": "TIME"}
-        said = _hooks(json.dumps(payload, sort_keys=True, ensure_ascii=False))
-        return f"{line['hook']} {NOT_READY if 'not ready: waiting for rollout' in said else said}"
-
-    return [[text(line) for line in segment] for segment in segments]
+def hook_text(line: Manifest) -> str:
+    """A call of a hook as one text: name and payload. Checksums are as random as the hashes in them."""
+    payload = dict(line["payload"])
+    if "checksum" in payload:
+        payload["checksum"] = "CHECKSUM"
+    metadata = payload.get("metadata")
+    if isinstance(metadata, dict) and "timestamp" in metadata:
+        payload["metadata"] = {**metadata, "timestamp": "TIME"}
+    said = _hooks(json.dumps(payload, sort_keys=True, ensure_ascii=False))
+    return NOT_READY if "not ready: waiting for rollout" in said else f"{line['hook']} {said}"
 
 
 def folded_query(query: str) -> str:

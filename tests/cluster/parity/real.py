@@ -32,6 +32,7 @@ class RealWorld:
         self.namespace = namespace
         self.hooks = hooks.address(namespace)
         self.answers = prometheus.url
+        prometheus.of(namespace)  # from now on its queries are told apart
         self._custom: list[Resource] = []
 
     async def create(self, manifest: Manifest) -> None:

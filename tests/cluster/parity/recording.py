@@ -100,14 +100,15 @@ class Recording:
         return next((line["failed"] for line in self.lines if "failed" in line), "")
 
     def segments(self, kind: str) -> Iterator[list[Manifest]]:
-        """The lines of one kind (`event`, `hook`), cut where the scenario had waited for a phase."""
-        after, segment = "", list[Manifest]()
+        """The lines of one kind (`event`, `hook`), cut where the scenario had waited for a phase that rests."""
+        rested, segment = False, list[Manifest]()
         for line in self.until_the_end():
             if "step" in line:
-                (after,) = line["step"]
+                ((step, value),) = line["step"].items()
+                rested = step == "gone" or (step == "wait" and value not in _MOVING)
             if kind in line:
                 segment.append(line)
-            if "state" in line and after in {"wait", "gone"}:
+            if "state" in line and rested:
                 yield segment
                 segment = []
         yield segment

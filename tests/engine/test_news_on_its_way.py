@@ -1,0 +1,202 @@
+"""News leave in order, are counted up instead of repeated, and hold nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from gradatim.api.canary import Alert as WantedAlert
+from gradatim.api.canary import Analysis, Canary, CanarySpec, ObjectRef, Webhook
+from gradatim.api.status import CanaryStatus, Phase
+from gradatim.core.news import Alert, Event
+from gradatim.core.settings import Settings
+from gradatim.engine.alerts import Alerts, fields
+from gradatim.engine.newsroom import Edition, Newsroom
+from gradatim.engine.recorder import Recorder
+from gradatim.kube.errors import NotFound, Unavailable
+from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
+from gradatim.ports.notifier import Address
+from gradatim.ports.objects import CANARY, Manifest, Ref
+from gradatim.providers import registry
+
+KEY = Ref(CANARY, "test", "shop")
+SPEC = CanarySpec(ObjectRef("shop", kind="Deployment"), Analysis(step_weight=20, max_weight=60))
+SHOP = Canary("shop", "test", SPEC, CanaryStatus(phase=Phase.PROGRESSING), uid="u")
+
+
+class ApiServer:
+    """Takes events; `fail` is raised instead, once."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, Manifest] = {}
+        self.fail: Exception | None = None
+
+    async def create(self, ref: Ref, manifest: Manifest) -> Manifest:
+        self._perhaps_fail()
+        self.events[ref.name] = manifest
+        return manifest
+
+    async def patch(self, ref: Ref, patch: Manifest) -> Manifest:
+        self._perhaps_fail()
+        self.events[ref.name] |= patch
+        return self.events[ref.name]
+
+    def _perhaps_fail(self) -> None:
+        error, self.fail = self.fail, None
+        if error is not None:
+            raise error
+
+    def told(self) -> list[tuple[str, str, int]]:
+        return [(event["type"], event["message"], event["count"]) for event in self.events.values()]
+
+
+class Rooms:
+    """Answers every request but those to `slow`, which never answers in time, and to `down`."""
+
+    def __init__(self) -> None:
+        self.requests: list[HttpRequest] = []
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        if "slow" in request.url:
+            await asyncio.sleep(request.timeout)
+            raise HttpFailure("no answer in time")
+        if "down" in request.url:
+            raise HttpFailure("connection refused")
+        self.requests.append(request)
+        return HttpResponse(200, {}, b"ok")
+
+    def bodies(self) -> list[Any]:
+        return [msgspec.json.decode(request.body) for request in self.requests]
+
+
+def newsroom(server: ApiServer, rooms: Rooms, **more: Any) -> Newsroom:
+    settings = Settings(cluster_name="prod")
+    return Newsroom(
+        recorder=Recorder(server, lambda: 1767225600.0),  # type: ignore[arg-type]
+        alerts=Alerts(settings, None, rooms, more.pop("everywhere", None)),  # type: ignore[arg-type]
+        http=rooms,
+        now=lambda: 1767225600.0,
+        sleep=asyncio.sleep,
+        **more,
+    )
+
+
+def edition(*news: Event | Alert, canary: Canary = SHOP, **more: Any) -> Edition:
+    return Edition(canary, Phase.PROGRESSING, tuple(news), **more)
+
+
+@pytest.mark.asyncio
+async def test_a_repeated_event_is_counted_up_and_written_anew_when_it_has_expired() -> None:
+    server, rooms = ApiServer(), Rooms()
+    recorder = Recorder(server, lambda: 1767225600.0)  # type: ignore[arg-type]
+    for _ in range(3):
+        await recorder.record(SHOP, Event(text="a"))
+    await recorder.record(SHOP, Event(text="a", warning=True))
+    assert server.told() == [("Normal", "a", 3), ("Warning", "a", 1)]
+    (first, _) = server.events.values()
+    assert first["reason"] == "Synced"
+    assert first["source"] == {"component": "flagger"}
+    server.fail = NotFound("gone")
+    await recorder.record(SHOP, Event(text="a"))
+    assert server.told()[-1] == ("Normal", "a", 1)
+    assert not rooms.requests
+
+
+@pytest.mark.asyncio
+async def test_events_of_one_canary_keep_their_order_and_event_hooks_hear_them() -> None:
+    server, rooms = ApiServer(), Rooms()
+    room = newsroom(server, rooms, event_webhook="http://everywhere/")
+    room.publish(KEY, edition(Event(text="one"), Event(text="two", phase=Phase.FAILED)))
+    room.publish(KEY, edition(Event(text="three", warning=True)))
+    await room.drain(1)
+    assert [message for _, message, _ in server.told()] == ["one", "two", "three"]
+    heard = [
+        (body["metadata"]["eventMessage"], body["phase"], body["metadata"]["eventType"]) for body in rooms.bodies()
+    ]
+    assert heard == [
+        ("one", "Progressing", "Normal"),
+        ("two", "Failed", "Normal"),
+        ("three", "Progressing", "Warning"),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_an_event_that_cannot_be_written_still_reaches_the_hooks() -> None:
+    server, rooms = ApiServer(), Rooms()
+    server.fail = Unavailable("down")
+    room = newsroom(server, rooms, event_webhook="http://everywhere/")
+    room.publish(KEY, edition(Event(text="one")))
+    await room.drain(1)
+    assert len(rooms.requests) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_receiver_that_hangs_delays_only_the_news_of_its_canary() -> None:
+    server, rooms = ApiServer(), Rooms()
+    room = newsroom(server, rooms)
+    hook = Webhook(name="news", url="http://slow/", type="event", timeout="5s")
+    slow = msgspec.structs.replace(SPEC, analysis=Analysis(webhooks=(hook,)))
+    began = asyncio.get_running_loop().time()
+    room.publish(KEY, edition(Event(text="held"), Event(text="later"), canary=msgspec.structs.replace(SHOP, spec=slow)))
+    room.publish(Ref(CANARY, "test", "other"), edition(Event(text="other")))
+    assert asyncio.get_running_loop().time() == began
+    await asyncio.sleep(1)
+    assert "other" in [message for _, message, _ in server.told()]
+    await room.drain(20)
+    assert {message for _, message, _ in server.told()} == {"held", "other", "later"}
+
+
+@pytest.mark.asyncio
+async def test_post_rollout_hooks_are_all_called_although_one_fails() -> None:
+    server, rooms = ApiServer(), Rooms()
+    hooks = tuple(Webhook(name=name, url=f"http://{name}/", type="post-rollout") for name in ("down", "bye"))
+    spec = msgspec.structs.replace(SPEC, analysis=Analysis(webhooks=hooks))
+    room = newsroom(server, rooms)
+    room.publish(KEY, edition(canary=msgspec.structs.replace(SHOP, spec=spec), afterwards=Phase.FAILED))
+    await room.drain(5)
+    assert [body["phase"] for body in rooms.bodies()] == ["Failed"]
+    assert [(kind, text.split(" giving")[0]) for kind, text, _ in server.told()] == [
+        ("Warning", "Post-rollout hook down failed POST http://down/"),
+        ("Normal", "Post-rollout check bye passed"),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_the_room_of_the_operator_hears_of_canaries_that_name_none() -> None:
+    rooms = Rooms()
+    everywhere = (registry.notifier("slack"), Address("http://slack/hook", channel="general", username="flagger"))
+    room = newsroom(ApiServer(), rooms, everywhere=everywhere)
+    room.publish(KEY, edition(Alert(text="New", severity="info", details=True)))
+    own = Analysis(alerts=(WantedAlert(name="x", severity="error", provider_ref=ObjectRef("other")),))
+    theirs = msgspec.structs.replace(SHOP, spec=msgspec.structs.replace(SPEC, analysis=own))
+    room.publish(KEY, edition(Alert(text="not for them", severity="info"), canary=theirs))
+    await room.drain(1)
+    (body,) = rooms.bodies()
+    assert body["attachments"][0]["text"] == "New"
+    assert [(field["title"], field["value"]) for field in body["attachments"][0]["fields"]] == [
+        ("Cluster", "prod"),
+        ("Target", "Deployment/shop.test"),
+        ("Failed checks threshold", "1"),
+        ("Progress deadline", "600s"),
+        ("Traffic routing", "Weight step: 20 max: 60"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("analysis", "routing"),
+    [
+        (Analysis(iterations=2, match=({"headers": {}},)), "A/B Testing"),
+        (Analysis(iterations=2), "Blue/Green"),
+        (Analysis(step_weight=5), "Weight step: 5 max: 0"),
+        (Analysis(step_weights=(1, 2, 10), max_weight=50), "Weight steps: 1,2,10 max: 50"),
+        (Analysis(), None),
+    ],
+)
+def test_the_routing_of_each_strategy_is_named(analysis: Analysis, routing: str | None) -> None:
+    shop = msgspec.structs.replace(SHOP, spec=msgspec.structs.replace(SPEC, analysis=analysis))
+    assert dict(fields(shop, Settings(), details=True)).get("Traffic routing") == routing
+    assert list(fields(shop, Settings(), details=False)) == []

@@ -12,6 +12,7 @@ checkout's place and the project's requirements, so a changed requirement makes 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,7 +21,13 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where there is nothing to lock with and no playground either
+    fcntl = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parent
 FLOOR = (3, 11)
@@ -83,17 +90,23 @@ def environment(extra: str) -> Path:
     wanted = repr((needs, sys.version, str(ROOT), extra)).encode()
     cache = Path(os.environ.get("GRADATIM_CACHE") or Path.home() / ".cache" / "gradatim")
     home = cache / f"{extra}-{hashlib.sha256(wanted).hexdigest()[:16]}"
-    if (home / "ready").exists():
-        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:  # whoever comes second waits, instead of making it anew
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "ready").exists():
+            set_up(home, extra)
+    return home
+
+
+def set_up(home: Path, extra: str) -> None:
+    """Make an environment and install the project into it."""
     print(f"Setting up {home} (once) …", file=sys.stderr, flush=True)
     shutil.rmtree(home, ignore_errors=True)
-    home.parent.mkdir(parents=True, exist_ok=True)
     make_venv(home)
     install = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if subprocess.run([*install, "--editable", f"{ROOT}[{extra}]"], check=False).returncode:
         sys.exit("Installing from the package registry failed; the lines above say why. Run the same command again.")
     (home / "ready").touch()
-    return home
 
 
 def make_venv(home: Path) -> None:

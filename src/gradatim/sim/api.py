@@ -78,7 +78,8 @@ class Api:
             return subresources.scale(self.store, route, request)
         if route.subresource == "log":
             return subresources.log(self.store, route, request, self.logs)
-        return self._verb(route, request)
+        answer = self._verb(route, request)
+        return writing.warned(answer, [route.kind.deprecation]) if route.kind.deprecation else answer
 
     def _verb(self, route: Route, request: Request) -> Response:
         match request.method:

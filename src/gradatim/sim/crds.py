@@ -12,8 +12,9 @@ import msgspec
 from gradatim.ports.objects import Manifest, Ref, Resource
 from gradatim.sim import metadata, names
 from gradatim.sim.builtin.kind import Counted, masked, types
+from gradatim.sim.copying import clone_value
 from gradatim.sim.history import DELETED, Event
-from gradatim.sim.kind import Kind, ScalePaths, clone_value, other_version
+from gradatim.sim.kind import Kind, ScalePaths, other_version
 from gradatim.sim.refusals import Cause, bad_request, invalid, invalid_object, required
 from gradatim.sim.schema import cel, check, structural
 from gradatim.sim.schema.declared import read

@@ -7,11 +7,12 @@ rules of their own; the store calls the hooks below in the order in which the re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gradatim.ports.objects import Manifest, Resource
+from gradatim.sim.copying import clone
 from gradatim.sim.refusals import Cause, Refused, bad_request
 from gradatim.sim.schema.model import Schema
 from gradatim.sim.schema.reading import Reading
@@ -67,6 +68,9 @@ class Kind:
 
     merges_strategically = False
     """Whether strategic merge patches are understood, as they are for built-in kinds."""
+
+    deprecation = ""
+    """What everybody is told who uses it."""
 
     selectable: tuple[str, ...] = ()
     """The fields beside name and namespace that a field selector can name."""
@@ -177,22 +181,6 @@ class Kind:
         """Whether `show` has nothing to do."""
         return served == self.resource
 
-
-def clone(obj: Manifest) -> Manifest:
-    """A private copy of an object."""
-    return {key: clone_value(value) if type(value) in _NESTED else value for key, value in obj.items()}
-
-
-def clone_value(value: Any) -> Any:
-    """A private copy of any decoded JSON."""
-    if type(value) is dict:
-        return clone(value)
-    if type(value) is list:
-        return [clone_value(item) if type(item) in _NESTED else item for item in value]
-    return value
-
-
-_NESTED = frozenset({dict, list})
 
 UNCOUNTED = frozenset({"metadata", "status", "apiVersion", "kind"})
 

@@ -20,8 +20,9 @@ import msgspec
 
 from gradatim.ports.objects import Manifest, Ref, Resource
 from gradatim.sim import metadata
+from gradatim.sim.copying import clone
 from gradatim.sim.history import ADDED, DEFAULT_LENGTH, DELETED, MODIFIED, Event, History, Snapshot
-from gradatim.sim.kind import Kind, clone
+from gradatim.sim.kind import Kind
 from gradatim.sim.refusals import (
     Cause,
     NotFound,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gradatim.ports.objects import Manifest
 from gradatim.sim.builtin.kind import Counted
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 from gradatim.sim.refusals import Cause, forbidden_field, invalid, required
 
 _CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}

@@ -133,6 +133,8 @@ class Lease(Builtin):
 class Endpoints(Builtin):
     """The older sibling of EndpointSlice."""
 
+    deprecation = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+
     created_by_update = True
 
 

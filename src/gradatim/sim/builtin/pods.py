@@ -8,7 +8,7 @@ from typing import Any
 from gradatim.ports.objects import Manifest
 from gradatim.sim.builtin import podspec
 from gradatim.sim.builtin.kind import Counted
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 from gradatim.sim.refusals import Cause, forbidden_field
 
 CHANGEABLE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 
 
 class Impossible(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 
 
 def apply(document: Any, patch: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 from gradatim.sim.schema.model import Schema
 
 PATCH, RETAIN = "$patch", "$retainKeys"

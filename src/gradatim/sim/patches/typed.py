@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 from gradatim.sim.patches.fieldsets import Element, FieldSet, field, insert, keyed, sealed, shown, valued
 from gradatim.sim.schema import model
 from gradatim.sim.schema.model import Schema

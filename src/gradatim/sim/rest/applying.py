@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from gradatim.ports.objects import Manifest
-from gradatim.sim.kind import clone
 from gradatim.sim.metadata import timestamp
 from gradatim.sim.patches import ownership
 from gradatim.sim.patches.typed import FREE, Undeclared
@@ -17,6 +18,8 @@ from gradatim.sim.rest.routes import Route
 from gradatim.sim.rest.writing import written
 from gradatim.sim.schema.reading import Reading
 from gradatim.sim.store import Outcome, Store, Writer
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def apply(store: Store, route: Route, request: Request, asked: WriteOptions) -> Response:
@@ -33,12 +36,22 @@ def apply(store: Store, route: Route, request: Request, asked: WriteOptions) -> 
     mine = ownership.Entry(asked.manager, ownership.APPLY, route.served.api_version, route.subresource, {})
     try:
         schema = route.kind.schema(route.served) or FREE
-        made = ownership.apply(schema, clone(live), config, mine, force=bool(asked.force))
+        made = ownership.apply(schema, live, config, mine, force=bool(asked.force))
     except Undeclared as error:
         raise _untyped(config, str(error)) from None
+    if asked.manager == "kubectl" and LAST_APPLIED in live["metadata"].get("annotations", {}):
+        _remember(made.object, config)
     reading = Reading(asked.validation)
     outcome = _write(store, route, asked, made, reading)
     return written(route, request, outcome, reading)
+
+
+def _remember(obj: Manifest, config: Manifest) -> None:
+    """Keep what client-side apply would look at, for those who go back to it."""
+    annotations = obj["metadata"]["annotations"] | {
+        LAST_APPLIED: msgspec.json.encode(config, order="sorted").decode() + "\n"
+    }
+    obj["metadata"] = obj["metadata"] | {"annotations": annotations}
 
 
 def _config(route: Route, request: Request) -> Manifest:

@@ -218,7 +218,7 @@ def _value(one: Schema, *, inside: bool = False) -> Manifest:
         return {"type": "array", "items": _value(one.item, inside=True)}
     if one.kind == model.MAP and one.item is not None:
         return {"type": "object", "additionalProperties": _value(one.item, inside=True)}
-    made: Manifest = {"type": one.type} if one.type else {}
+    made: Manifest = {"type": one.type or "object"}
     return made | ({"format": one.format} if one.format else {})
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from gradatim.ports.objects import Manifest
-from gradatim.sim.kind import clone
 from gradatim.sim.patches import json_patch, merge_patch, strategic
 from gradatim.sim.refusals import Refused, bad_request, invalid, invalid_object
 from gradatim.sim.rest import applying, bodies, options
@@ -90,8 +89,8 @@ def _apply(route: Route, media: str, before: Manifest, given: Any) -> Any:
         case "application/json-patch+json":
             return json_patch.apply(before, given)
         case "application/merge-patch+json":
-            return merge_patch.apply(clone(before), given)
-    return strategic.apply(clone(before), given, route.kind.schema(route.served))
+            return merge_patch.apply(before, given)
+    return strategic.apply(before, given, route.kind.schema(route.served))
 
 
 def _invalid_patch(media: str, request: Request, changed: Manifest, error: Unreadable) -> Refused:

@@ -64,7 +64,7 @@ def prettified(request: Request, body: bytes) -> bytes:
         pretty = request.flag("pretty")
     else:
         pretty = request.headers.get("user-agent", "").startswith(("curl/", "Wget/", "Mozilla/"))
-    return msgspec.json.format(body, indent=2) + b"\n" if pretty else body
+    return (msgspec.json.format(body, indent=2) if pretty else body) + b"\n"
 
 
 def respond(request: Request, status: int, body: Manifest, shape: Accepted | None = None) -> Response:

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim import selection
 from gradatim.sim.builtin.reviews import Review
-from gradatim.sim.kind import Kind, ScalePaths, clone
+from gradatim.sim.copying import clone
+from gradatim.sim.kind import Kind, ScalePaths
 from gradatim.sim.patches import json_patch, merge_patch
 from gradatim.sim.refusals import Refused, invalid, invalid_object
 from gradatim.sim.rest import bodies, options, shapes

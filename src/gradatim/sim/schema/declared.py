@@ -28,6 +28,7 @@ from typing import Any, cast
 import msgspec
 
 from gradatim.ports.objects import Manifest
+from gradatim.sim.copying import clone_value
 from gradatim.sim.refusals import required, unsupported
 from gradatim.sim.schema import model
 from gradatim.sim.schema.model import Schema
@@ -280,7 +281,7 @@ def _double(schema: Schema, value: Any, path: Path, owner: str, _reading: Readin
 
 
 def _free(_schema: Schema, value: Any, _path: Path, _owner: str, _reading: Reading) -> Any:
-    return copy.deepcopy(value)
+    return clone_value(value)
 
 
 def _int_or_string(schema: Schema, value: Any, path: Path, owner: str, _reading: Reading) -> Any:

@@ -70,6 +70,7 @@ def _fields(raw: bytes) -> Iterator[tuple[int, Any]]:
     while at < len(raw):
         tag, at = _varint(raw, at)
         number, wire = tag >> 3, tag & 7
+        value: int | bytes
         if wire == _VARINT:
             value, at = _varint(raw, at)
         elif wire == _BYTES:

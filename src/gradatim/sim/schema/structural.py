@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gradatim.ports.objects import Manifest
-from gradatim.sim.kind import clone_value
+from gradatim.sim.copying import clone_value
 from gradatim.sim.schema import model
 from gradatim.sim.schema.declared import MapKey
 from gradatim.sim.schema.model import Schema

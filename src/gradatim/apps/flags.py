@@ -1,14 +1,18 @@
 """The operator's flags: Flagger's names and defaults, as Go programs take them (`-flag=value`, one dash or two).
 
-Parsed once into one frozen value; nobody else reads arguments or the environment. `--help` and the reference page of
-the flags both come from the table below.
+Parsed once into one frozen value; nobody else reads arguments or the environment. `-help` and the reference page of
+the flags both come from the table below. They are read by hand, because Python's argument parser takes `-verbose` for
+`-v erbose`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
+import textwrap
+from collections import deque
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -27,17 +31,28 @@ class Flag(msgspec.Struct, frozen=True):
     text: str
     env: str = ""
     choices: tuple[str, ...] = ()
+    duration: bool = False
+    most: int | None = None
+    """Upper bound of a number; the lower one is 0."""
+
+    @property
+    def sort(self) -> str:
+        """What is written behind it, in one word; empty for a switch."""
+        if self.duration:
+            return "duration"
+        return {bool: "", int: "number", float: "number", str: "text"}[type(self.default)]
 
 
 FLAGS = (
     Flag("kubeconfig", "", "path to a kubeconfig; empty means the cluster this runs in"),
     Flag("master", "", "URL of the API server, instead of the one in the kubeconfig"),
+    Flag("kubeconfig-service-mesh", "", "not supported yet: the program ends with an error when this is set"),
     Flag("kubeconfig-qps", 0.0, "requests per second to the API server; 0 leaves it to the server's own flow control"),
     Flag("kubeconfig-burst", 250, "requests that may go out at once before -kubeconfig-qps applies"),
     Flag("metrics-server", "http://prometheus:9090", "Prometheus for built-in checks and inline queries"),
-    Flag("control-loop-interval", "10s", "accepted for Flagger's sake; changes are noticed at once"),
+    Flag("control-loop-interval", "10s", "accepted for Flagger's sake; changes are noticed at once", duration=True),
     Flag("log-level", "info", "how much to log", choices=LEVELS),
-    Flag("port", 8080, "port of /metrics, /healthz and /readyz"),
+    Flag("port", 8080, "port of /metrics, /healthz and /readyz; 0 takes a free one", most=65535),
     Flag("slack-url", "", "Slack webhook for alerts of Canaries without alerts of their own", env="SLACK_URL"),
     Flag(
         "slack-token", "", "Slack bot token, with -slack-url=https://slack.com/api/chat.postMessage", env="SLACK_TOKEN"
@@ -60,15 +75,24 @@ FLAGS = (
     Flag("enable-leader-election", False, "let one of several instances lead"),
     Flag("leader-election-namespace", "kube-system", "namespace of the Lease; -namespace wins when set"),
     Flag("no-cross-namespace-refs", False, "refuse references to other namespaces"),
-    Flag("settle-time", "2s", "time for proxies to follow before pods without traffic are taken away"),
-    Flag("minimum-interval", "10s", "shorter analysis intervals are raised to this"),
+    Flag("settle-time", "2s", "time for proxies to follow before pods without traffic are taken away", duration=True),
+    Flag("minimum-interval", "10s", "shorter analysis intervals are raised to this", duration=True),
     Flag("zap-encoding", "json", "format of log lines", choices=("json", "console")),
     Flag("zap-replace-globals", False, "accepted for Flagger's sake; without effect"),
     Flag("version", False, "print the version and exit"),
 )
 
-_KLOG = ("v", "vmodule", "logtostderr", "alsologtostderr", "stderrthreshold", "log_dir", "log_file", "skip_headers")
-"""Flags of Go's logger that Flagger's image accepts; their values are read and have no effect."""
+_KLOG: dict[str, str | bool] = {
+    **dict.fromkeys(("add_dir_header", "alsologtostderr", "logtostderr", "one_output"), False),
+    **dict.fromkeys(("skip_headers", "skip_log_headers"), False),
+    **dict.fromkeys(("log_backtrace_at", "log_dir", "log_file", "log_file_max_size"), ""),
+    **dict.fromkeys(("stderrthreshold", "v", "vmodule"), ""),
+}
+"""Flags of Go's logger that Flagger's image accepts, by default; their values are read and have no effect."""
+
+
+class Wrong(Exception):
+    """What is wrong with the arguments, in a sentence."""
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -102,49 +126,91 @@ class Flags(msgspec.Struct, frozen=True):
 
 def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Flags:
     """Flags from arguments and environment; prints the usage and exits with 2 when something is wrong."""
-    parser = _parser()
-    found = vars(parser.parse_args([_spelled_out(argument) for argument in argv]))
-    values = {flag.name: found[flag.name] for flag in FLAGS}
-    for flag in FLAGS:
-        if flag.env and environ.get(flag.env):
-            values[flag.name] = environ[flag.env]
-    for name in ("control-loop-interval", "settle-time", "minimum-interval"):
-        try:
-            parse_duration(values[name])
-        except ValueError as error:
-            parser.error(f"argument -{name}: {error}")
+    try:
+        given = _given(argv)
+        if given.keys() & {"h", "help"}:
+            sys.stdout.write(usage())
+            raise SystemExit(0)
+        given |= {flag.name: environ[flag.env] for flag in FLAGS if flag.env and environ.get(flag.env)}
+        values = {flag.name: _value(flag, given[flag.name]) if flag.name in given else flag.default for flag in FLAGS}
+        if values["kubeconfig-service-mesh"]:
+            raise Wrong("-kubeconfig-service-mesh: routes in another cluster are not supported yet; leave the flag out")
+    except Wrong as error:
+        sys.stderr.write(f"{usage()}\ngradatim operator: {error}\n")
+        raise SystemExit(2) from None
     return Flags(values)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gradatim operator", description="Release new versions step by step.", allow_abbrev=False
-    )
+def usage() -> str:
+    """Every flag with its default and what it means."""
+    lines = ["usage: gradatim operator [-FLAG=VALUE ...]", "", "Release new versions step by step.", ""]
     for flag in FLAGS:
-        shown = f"{flag.text} (default {_shown(flag.default)}{f', or ${flag.env}' if flag.env else ''})"
-        parser.add_argument(
-            f"-{flag.name}",
-            f"--{flag.name}",
-            dest=flag.name,
-            default=flag.default,
-            type=_reader(flag.default),
-            choices=flag.choices or None,
-            metavar="" if isinstance(flag.default, bool) else type(flag.default).__name__.upper(),
-            help=shown.replace("%", "%%"),
-        )
-    for name in _KLOG:
-        parser.add_argument(f"-{name}", f"--{name}", dest=f"klog-{name}", help=argparse.SUPPRESS)
-    return parser
+        lines.append(f"  -{flag.name} {flag.sort}".rstrip())
+        notes = [f"default {shown(flag.default)}", f"or ${flag.env}" if flag.env else "", " ".join(flag.choices)]
+        text = f"{flag.text} ({', '.join(filter(None, notes[:2]))}{f'; one of {notes[2]}' if notes[2] else ''})"
+        lines += textwrap.wrap(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines) + "\n"
 
 
-def _spelled_out(argument: str) -> str:
-    """A switch without a value means true, as in Go; it never takes the next argument for its value."""
-    switches = {flag.name for flag in FLAGS if isinstance(flag.default, bool)} | {"logtostderr", "alsologtostderr"}
-    return f"{argument}=true" if argument.startswith("-") and argument.lstrip("-") in switches else argument
+def shown(default: object) -> str:
+    """A default as one writes it on the command line."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else f"{default}" or '""'
 
 
-def _reader(default: object) -> Any:
-    return _truth if isinstance(default, bool) else type(default)
+def _given(argv: Sequence[str]) -> dict[str, str]:
+    """What the arguments say, as texts. A switch without a value means true and never takes the next argument."""
+    known: dict[str, object] = {**_KLOG, "h": False, "help": False, **{flag.name: flag.default for flag in FLAGS}}
+    given: dict[str, str] = {}
+    rest = deque(argv)
+    while rest:
+        argument = rest.popleft()
+        name, equals, value = argument.removeprefix("-").removeprefix("-").partition("=")
+        if not argument.startswith("-"):
+            raise Wrong(f"{argument!r} is no flag; write -name=value, and -name=false for a switch")
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise Wrong(f"unknown flag -{name}" + (f"; did you mean -{near[0]}?" if near else ""))
+        if not equals and isinstance(known[name], bool):
+            value = "true"
+        elif not equals:
+            if not rest:
+                raise Wrong(f"-{name}: a value is missing")
+            value = rest.popleft()
+        given[name] = value
+    return given
+
+
+def _value(flag: Flag, text: str) -> str | int | float | bool:
+    """The value of a flag; raises Wrong, with what would be right."""
+    try:
+        if isinstance(flag.default, bool):
+            return _truth(text)
+        if isinstance(flag.default, str):
+            return _worded(flag, text)
+        return _counted(flag, text)
+    except ValueError as error:
+        raise Wrong(f"-{flag.name}: {error}") from None
+
+
+def _worded(flag: Flag, text: str) -> str:
+    if flag.choices and text not in flag.choices:
+        raise ValueError(f"{text!r} is none of {', '.join(flag.choices)}")
+    if flag.duration and parse_duration(text) < 0:
+        raise ValueError(f"{text!r} is negative")
+    return text
+
+
+def _counted(flag: Flag, text: str) -> int | float:
+    most = flag.most if flag.most is not None else 2**31 - 1
+    try:
+        number = int(text) if isinstance(flag.default, int) else float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= most:
+        raise ValueError(f"{text!r} is no number from 0 to {most}")
+    return number
 
 
 def _truth(text: str) -> bool:
@@ -153,11 +219,7 @@ def _truth(text: str) -> bool:
         return True
     if text in ("0", "f", "F", "false", "FALSE", "False"):
         return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-
-
-def _shown(default: object) -> str:
-    return '""' if default == "" else str(default).lower() if isinstance(default, bool) else str(default)
+    raise ValueError(f"{text!r} is neither true nor false")
 
 
 def _listed(text: str) -> tuple[str, ...]:

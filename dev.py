@@ -21,13 +21,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where there is nothing to lock with and no playground either
-    fcntl = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parent
 FLOOR = (3, 11)

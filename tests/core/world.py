@@ -24,6 +24,7 @@ from gradatim.core.news import Alert, Event
 from gradatim.core.planner import decide
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready, Waiting
+from gradatim.core.record import kept_its_pods
 from gradatim.core.revision import revision
 from gradatim.core.settings import Settings
 from gradatim.core.timing import interval_of
@@ -369,7 +370,7 @@ def with_conditions(status: CanaryStatus, now: float) -> CanaryStatus:
     """A status with the conditions and the time that belong to its phase."""
     stamp = conditions.timestamp(now)
     wanted = (
-        conditions.promoted(status.phase, "Deployment", serving=status.canary_weight > 0),
+        conditions.promoted(status.phase, "Deployment", kept=kept_its_pods(status)),
         *conditions.health(status.phase, "Deployment", ""),
     )
     stamped = conditions.stamped(wanted, (), stamp)

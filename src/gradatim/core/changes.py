@@ -32,3 +32,9 @@ def is_promoted(status: CanaryStatus, seen: TargetSeen) -> bool:
     """
     configs = status.tracked_configs if status.promoted_configs is None else status.promoted_configs
     return seen.revision == status.last_promoted_spec and not config_changed(seen.configs, configs)
+
+
+def failed_to_promote(status: CanaryStatus) -> bool:
+    """Whether a release that failed had been copied to the primary: what was tried last is what the primary holds."""
+    same = status.last_applied_spec == status.last_promoted_spec
+    return same and not config_changed(status.tracked_configs, status.promoted_configs)

@@ -19,9 +19,11 @@ _PROMOTED = {
     Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
     Phase.TERMINATING: ("Unknown", "Deletion requested, giving {kind} back its pods and its traffic."),
 }
-_SERVING = "Canary analysis failed, {kind} keeps serving because the primary is not ready."
+_KEPT = "Canary analysis failed, {kind} keeps its pods because the primary is not ready."
 INVALID = "InvalidSpec"
 """Reason of the conditions of a Canary whose spec cannot work."""
+HINDERED = "NotPossible"
+"""Reason of `Ready` while something outside stands in the way, such as an object that does not exist."""
 ROLLING_BACK = "RollingBack"
 """Reason of `Ready` from the decision to roll back until it is done."""
 
@@ -39,11 +41,11 @@ def seconds(text: str) -> float | None:
         return None
 
 
-def promoted(phase: Phase, kind: str, *, serving: bool) -> Condition:
-    """The condition `Promoted` of a phase, without times; `serving` is a failed canary that keeps its traffic."""
+def promoted(phase: Phase, kind: str, *, kept: bool = False) -> Condition:
+    """The condition `Promoted` of a phase, without times; `kept` is a failed canary that was not scaled to zero."""
     status, text = _PROMOTED.get(phase, ("Unknown", "New {kind} detected, starting initialization."))
-    if phase is Phase.FAILED and serving:
-        text = _SERVING
+    if phase is Phase.FAILED and kept:
+        text = _KEPT
     return Condition("Promoted", status, phase.value, text.format(kind=kind))
 
 
@@ -53,7 +55,7 @@ def health(phase: Phase, kind: str, why: str, *, condemned: bool = False) -> tup
     `why` is the reason of a failure or a halt in words; empty for the phase's own sentence. `condemned` is a run that
     will be rolled back.
     """
-    text = why or promoted(phase, kind, serving=False).message
+    text = why or promoted(phase, kind).message
     match phase:
         case Phase.INITIALIZED | Phase.SUCCEEDED:
             return (Condition("Ready", "True", phase.value, text),)
@@ -72,6 +74,14 @@ def refused(message: str) -> tuple[Condition, ...]:
     )
 
 
+def hindered(message: str) -> tuple[Condition, ...]:
+    """`Ready` while something stands in the way; it goes on by itself, so that it is not stalled."""
+    return (
+        Condition("Ready", "False", HINDERED, message),
+        Condition("Reconciling", "True", HINDERED, message),
+    )
+
+
 SPEC_WARNING = "SpecWarning"
 
 
@@ -84,7 +94,7 @@ def stamped(new: tuple[Condition, ...], old: tuple[Condition, ...], now: str) ->
     """New conditions with times.
 
     One whose status, reason and message are unchanged keeps both times; one whose status is unchanged keeps its
-    transition time. `Promoted` compares no message: Flagger rewrites it only when status or reason changes.
+    transition time.
     """
     before = {condition.type: condition for condition in old}
     return tuple(_stamp(condition, before.get(condition.type), now) for condition in new)
@@ -93,8 +103,7 @@ def stamped(new: tuple[Condition, ...], old: tuple[Condition, ...], now: str) ->
 def _stamp(new: Condition, old: Condition | None, now: str) -> Condition:
     if old is None:
         return msgspec.structs.replace(new, last_update_time=now, last_transition_time=now)
-    same = (new.status, new.reason) == (old.status, old.reason)
-    if same and (new.type == "Promoted" or new.message == old.message):
+    if (new.status, new.reason, new.message) == (old.status, old.reason, old.message):
         return old
     moved = now if new.status != old.status else old.last_transition_time or now
     return msgspec.structs.replace(new, last_update_time=now, last_transition_time=moved)

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from gradatim.api.status import Phase
 from gradatim.core import news
-from gradatim.core.hold import Held, trouble
+from gradatim.core.hold import Held, routing_field, trouble
 from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.core.verdict import Ensure, Known, LiveRoutes, Part, Plan, Shift, Trouble
 from gradatim.core.weights import ALL_CANARY, ALL_PRIMARY, Routes, next_weight, split
@@ -20,7 +20,7 @@ def live_routes(known: Known) -> Routes:
     """The live split, or the end of this look."""
     found = known.get(LiveRoutes())
     if isinstance(found, Trouble):
-        raise Held(trouble(known, found.message))
+        raise Held(trouble(known, found, routing_field(known)))
     return found
 
 

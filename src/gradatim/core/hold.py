@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradatim.core import conditions, news
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Stuck, Waiting
+from gradatim.core.record import hindered
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Ensure, Formed, Known, Part, Plan, Target, TargetSeen, Trouble
 
@@ -22,9 +23,14 @@ def hold(known: Known, *told: News, requeue: float | None = None) -> Plan:
     return Plan(news=told, requeue=interval(known) if requeue is None else requeue)
 
 
-def trouble(known: Known, text: str) -> Plan:
-    """Something stands in the way that may go away by itself: say so, at most once an interval."""
-    return hold(known, news.trouble(text, interval(known)))
+def trouble(known: Known, found: Trouble, field: str = "spec.targetRef") -> Plan:
+    """Something stands in the way: say so in the status, with the field and the fix, and at most once an interval.
+
+    It goes on when what is missing is there.
+    """
+    message = f"{field}: {found.message}{'; ' if found.fix else ''}{found.fix}"
+    told = news.trouble(found.message, interval(known))
+    return Plan(status=hindered(known, message), news=(told,), requeue=interval(known), hindered=True)
 
 
 def pending(known: Known, state: Waiting | Stuck | Absent, *, tell: bool) -> Plan:
@@ -40,7 +46,7 @@ def target(known: Known) -> TargetSeen:
     """The target, or the end of this look."""
     seen = known.get(Target())
     if isinstance(seen, Trouble):
-        raise Held(trouble(known, seen.message))
+        raise Held(trouble(known, seen))
     return seen
 
 
@@ -65,10 +71,38 @@ def shaped(known: Known, *parts: Part, tell: bool = True) -> None:
     """Return when these parts are as they must be; otherwise end this look with setting them right."""
     shape = known.get(Formed())
     for part in parts:
-        if part in shape.trouble:
-            raise Held(trouble(known, shape.trouble[part]))
+        possible(known, part)
         if shape.needs(part):
             raise Held(Plan(actions=(Ensure(part),), again=True, news=_repair(known, part) if tell else ()))
+
+
+def possible(known: Known, *parts: Part) -> None:
+    """Return when nothing stands in the way of these parts; otherwise end this look with saying what does."""
+    shape = known.get(Formed())
+    for part in parts:
+        if part in shape.trouble:
+            found = Trouble(shape.trouble[part], shape.fixes.get(part, ""))
+            raise Held(trouble(known, found, _field(known, part)))
+
+
+def _field(known: Known, part: Part) -> str:
+    """The field of the Canary that a part is made from."""
+    match part:
+        case Part.PRIMARY:
+            return "spec.targetRef"
+        case Part.SCALER:
+            return "spec.autoscalerRef"
+        case Part.ROUTES:
+            return routing_field(known)
+        case Part.SERVICES | Part.APEX:
+            return "spec.service"
+
+
+def routing_field(known: Known) -> str:
+    """The field that names what routes are made in."""
+    spec = known.canary.spec
+    refs = (("spec.ingressRef", spec.ingress_ref), ("spec.routeRef", spec.route_ref))
+    return next((field for field, ref in refs if ref is not None), "spec.provider")
 
 
 def _repair(known: Known, part: Part) -> tuple[News, ...]:

@@ -309,7 +309,7 @@ def failed(canary: Canary) -> Event:
 
 def failed_in_place(canary: Canary) -> Event:
     """Failed, but the primary has no pods that could take the traffic."""
-    text = f"Canary failed! The primary of {_name(canary)} has no available pods, traffic stays on {_target(canary)}"
+    text = f"Canary failed! The primary of {_name(canary)} has no available pods, all traffic goes to {_target(canary)}"
     return Event(text=text, warning=True, phase=Phase.FAILED)
 
 

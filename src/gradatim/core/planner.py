@@ -21,7 +21,7 @@ from gradatim.core.phases import (
     waiting,
 )
 from gradatim.core.problems import Problem
-from gradatim.core.record import mended, told_warnings, warnings, was_refused
+from gradatim.core.record import mended, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
 from gradatim.core.strategy import without_shifts
 from gradatim.core.verdict import Ask, Known, Plan, References, Unanswered, Verdict
@@ -35,9 +35,9 @@ def decide(known: Known) -> Verdict:
     if not known.traits.shifts_traffic:
         known = msgspec.structs.replace(known, canary=without_shifts(known.canary))
     try:
-        return _warned(known, with_cookies(known, _plan(known)))
+        return _warned(known, _cleared(known, with_cookies(known, _plan(known))))
     except Held as held:
-        return _warned(known, held.plan)
+        return _warned(known, _cleared(known, held.plan))
     except Unanswered as missing:
         return Ask((missing.question,))
 
@@ -66,6 +66,13 @@ def _plan(known: Known) -> Plan:
             return finalising.decide(known)
         case never:
             assert_never(never)
+
+
+def _cleared(known: Known, plan: Plan) -> Plan:
+    """The plan with the note that nothing stands in the way any more, where the status still says so."""
+    if plan.status is not None or plan.hindered or plan.again or known.canary.spec.suspend:
+        return plan
+    return msgspec.structs.replace(plan, status=unhindered(known))
 
 
 def _problems(known: Known) -> tuple[Problem, ...]:

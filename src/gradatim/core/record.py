@@ -8,6 +8,7 @@ import msgspec
 
 from gradatim.api.status import CanaryStatus, CheckResult, Condition, PastRelease, Phase
 from gradatim.core import conditions
+from gradatim.core.changes import failed_to_promote
 from gradatim.core.verdict import Known, References, TargetSeen
 
 HISTORY = 10
@@ -38,10 +39,15 @@ def record(known: Known, phase: Phase, *, why: str = "", condemned: bool = False
     status = msgspec.structs.replace(known.status, phase=phase, **fields)
     kind = known.canary.kind
     wanted = (
-        conditions.promoted(phase, kind, serving=bool(status.canary_weight) or not status.last_promoted_spec),
+        conditions.promoted(phase, kind, kept=kept_its_pods(status)),
         *conditions.health(phase, kind, why, condemned=condemned),
     )
     return _timed(known, status, wanted)
+
+
+def kept_its_pods(status: CanaryStatus) -> bool:
+    """Whether a failure left the target's pods alone: they have traffic, or what they run was promoted, or nothing."""
+    return bool(status.canary_weight) or not status.last_promoted_spec or failed_to_promote(status)
 
 
 def sentence_on(status: CanaryStatus) -> str | None:
@@ -62,8 +68,35 @@ def refuse(known: Known, message: str) -> CanaryStatus:
     """The status of a Canary whose spec cannot work: the phase stays, the conditions say what is wrong."""
     phase = known.status.phase if known.status.phase is not Phase.UNSET else Phase.INITIALIZING
     status = msgspec.structs.replace(known.status, phase=phase, waiting_for=_VALID_SPEC)
-    standing = known.status.condition("Promoted") or conditions.promoted(phase, known.canary.kind, serving=False)
+    standing = known.status.condition("Promoted") or conditions.promoted(phase, known.canary.kind)
     return _timed(known, status, (standing, *conditions.refused(message)))
+
+
+def hindered(known: Known, message: str) -> CanaryStatus | None:
+    """The status of a Canary that something stands in the way of; None when it says so already.
+
+    A failure, or a rollback that is due, is the more important word. The spec does not count as observed: it is not
+    carried out yet.
+    """
+    ready = known.status.condition("Ready")
+    taken = known.status.phase is Phase.FAILED or sentence_on(known.status) is not None
+    if taken or (ready is not None and (ready.reason, ready.message) == (conditions.HINDERED, message)):
+        return None
+    phase = known.status.phase if known.status.phase is not Phase.UNSET else Phase.INITIALIZING
+    standing = known.status.condition("Promoted") or conditions.promoted(phase, known.canary.kind)
+    status = _timed(
+        known, msgspec.structs.replace(known.status, phase=phase), (standing, *conditions.hindered(message))
+    )
+    return msgspec.structs.replace(status, observed_generation=known.status.observed_generation)
+
+
+def unhindered(known: Known) -> CanaryStatus | None:
+    """The status once nothing stands in the way any more; None when it does not say that something does."""
+    ready = known.status.condition("Ready")
+    if ready is None or ready.reason != conditions.HINDERED:
+        return None
+    status = record(known, known.status.phase)
+    return msgspec.structs.replace(status, observed_generation=known.status.observed_generation)
 
 
 def acknowledged(known: Known) -> CanaryStatus | None:

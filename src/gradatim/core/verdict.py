@@ -52,9 +52,10 @@ class Question(msgspec.Struct, Generic[A], frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """It cannot be told; the message is a whole event text."""
+    """It cannot be told; the message is a whole event text, `fix` what can be done where it does not say so."""
 
     message: str
+    fix: str = ""
 
 
 class TargetSeen(msgspec.Struct, frozen=True):
@@ -68,13 +69,15 @@ class TargetSeen(msgspec.Struct, frozen=True):
 class Shape(msgspec.Struct, frozen=True):
     """How what we set up looks: parts with missing objects, parts with changed ones, and what stops a part.
 
-    `changed` names the objects that differ, for the event that tells of a repair.
+    `changed` names the objects that differ, for the event that tells of a repair; `fixes` is what can be done about
+    a trouble.
     """
 
     missing: frozenset[Part] = frozenset()
     drifted: frozenset[Part] = frozenset()
     changed: tuple[str, ...] = ()
     trouble: dict[Part, str] = {}
+    fixes: dict[Part, str] = {}
 
     def needs(self, part: Part) -> bool:
         """Whether a part is not as it must be."""
@@ -269,6 +272,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     begins: bool = False
     """A run begins (anew): what was told or tried before does not count any more."""
     afterwards: Phase | None = None
+    hindered: bool = False
+    """Something stands in the way that only somebody else can remove; the status says so."""
     weights: Routes | None = None
     """The split to publish as a gauge."""
 

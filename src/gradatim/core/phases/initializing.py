@@ -16,7 +16,7 @@ from gradatim.api.canary import FINALIZER
 from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import news
 from gradatim.core.changes import is_applied
-from gradatim.core.hold import Held, pending, shaped, target
+from gradatim.core.hold import Held, pending, possible, shaped, target
 from gradatim.core.news import News
 from gradatim.core.readiness import Ready, Stuck
 from gradatim.core.record import record
@@ -68,6 +68,7 @@ def _set_up(known: Known) -> Plan:
             copied = (news.copying(known.canary),)
             return Plan(actions=(Promote(seen.revision),), status=_copied(known, seen), news=copied, again=True)
         return _give_up(known, state) if isinstance(state, Stuck) else pending(known, state, tell=True)
+    possible(known, Part.SCALER, Part.APEX, Part.ROUTES)  # nothing is moved for what then turns out not to work
     shaped(known, Part.SCALER, Part.APEX, Part.ROUTES, tell=False)
     return _done(known, seen)
 

@@ -60,7 +60,7 @@ def decide(known: Known) -> Plan:
     hook, declined = gates.rollback_asked(known)
     if hook is not None:
         return condemn(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}")
-    told = tuple(news.no_rollback_wanted(name) for name in declined)
+    told = (*_concern(known), *(news.no_rollback_wanted(name) for name in declined))
     return _judge(known, seen, told) if _under_way(known) else _begin(known, seen, told)
 
 
@@ -102,7 +102,7 @@ def _deserted(known: Known, found: Trouble) -> Plan:
     """The target cannot be seen. If its pods are gone too, their share of the traffic goes back and the run is over."""
     if _has_traffic(known) and _lost(known):
         return condemn(known, *news.target_lost(known.canary, found.message), why=found.message)
-    return trouble(known, found.message)
+    return trouble(known, found)
 
 
 def _has_traffic(known: Known) -> bool:
@@ -141,21 +141,31 @@ def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
     return pending(known, canary, tell=known.due)
 
 
+def _concern(known: Known) -> tuple[News, ...]:
+    """What is worth a warning although it stops nothing: a primary past its deadline."""
+    state = known.answers.get(PrimaryReady())
+    return (news.warning(state.message, once=state.message),) if isinstance(state, Stuck) else ()
+
+
 def _withdraw(known: Known, state: Waiting | Absent) -> Plan:
     """The canary lost its last pod while it had traffic: a failed check, and the run begins anew without any."""
-    text = news.no_pods(known.canary, state.message)
+    told = news.no_pods(known.canary, state.message)
+    failed = known.status.failed_checks + 1
+    if failed >= known.canary.spec.analysis.failures_allowed:
+        reached = news.too_many_failed_checks(known.canary, failed)
+        return condemn(known, told, *reached, why=told.text, failed_checks=failed)
     return Plan(
         actions=(Shift(ALL_PRIMARY),),
         status=record(
             known,
             Phase.PROGRESSING,
-            why=text.text,
+            why=told.text,
             canary_weight=0,
             iterations=0,
-            failed_checks=known.status.failed_checks + 1,
+            failed_checks=failed,
             waiting_for="the new revision's pods to be ready",
         ),
-        news=(text,),
+        news=(told,),
         weights=ALL_PRIMARY,
         again=True,
         ticked=True,

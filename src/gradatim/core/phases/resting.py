@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
 from gradatim.core import expected, news
-from gradatim.core.changes import changed, is_applied, is_promoted
+from gradatim.core.changes import changed, failed_to_promote, is_applied, is_promoted
 from gradatim.core.hold import pending, shaped, target
 from gradatim.core.readiness import Ready
 from gradatim.core.record import acknowledged, record
@@ -40,7 +40,7 @@ def decide(known: Known) -> Plan:
     if not is_ours(known.status.last_applied_spec):
         return _adopt(known, seen)
     expected.repair(known)
-    if known.status.canary_weight and isinstance(known.get(PrimaryReady()), Ready):
+    if _is_away(known, seen) and isinstance(known.get(PrimaryReady()), Ready):
         return _home_again(known, seen)
     if changed(known.status, seen):
         return start(known, seen)
@@ -68,8 +68,15 @@ def _adopt(known: Known, seen: TargetSeen) -> Plan:
     )
 
 
+def _is_away(known: Known, seen: TargetSeen) -> bool:
+    """Whether a failure left something that ends when the primary is ready: its traffic, or a promotion."""
+    status = known.status
+    unfinished = status.phase is Phase.FAILED and failed_to_promote(status) and is_promoted(status, seen)
+    return bool(status.canary_weight) or unfinished
+
+
 def _home_again(known: Known, seen: TargetSeen) -> Plan:
-    """After a failure that left the traffic on the canary, the primary is ready.
+    """The primary that a failure was waiting for is ready.
 
     If it holds what the canary runs, a failed promotion goes on where it stopped. Otherwise a rollback is completed:
     the traffic goes home, and the target's pods go too, unless they are those of yet another revision.

@@ -47,17 +47,15 @@ def confirmed(
     every tick.
     """
     verdict = gates.all_pass(known, "confirm-promotion", Phase.PROGRESSING)
-    told = (*told, *(news.gate_passed("confirm-promotion", hook) for hook in verdict.passed))
+    passed = tuple(news.gate_passed("confirm-promotion", hook) for hook in verdict.passed)
     if verdict.failed is None:
-        return None, told
-    if known.status.phase is Phase.WAITING_PROMOTION:
-        return Plan(news=told, requeue=interval(known), ticked=True), told
+        return None, (*told, *passed)
     hook = verdict.failed
-    waiting = record(
-        known,
-        Phase.WAITING_PROMOTION,
-        waiting_for=f"approval of the promotion by {hook.name}",
-        checks=checked(known, results),
-    )
+    waiting = f"approval of the promotion by {hook.name}"
+    if known.status.phase is Phase.WAITING_PROMOTION and known.status.waiting_for == waiting:
+        return Plan(news=told, requeue=interval(known), ticked=True), ()
     alarm = news.waiting_for_promotion(known.canary, hook.name, mute=hook.mute_alert)
-    return Plan(status=waiting, news=(*told, *alarm), requeue=interval(known), ticked=True), told
+    if known.status.phase is Phase.WAITING_PROMOTION:  # another gate, or one that is asked again after a failed check
+        passed, alarm = (), ()
+    status = record(known, Phase.WAITING_PROMOTION, waiting_for=waiting, checks=checked(known, results))
+    return Plan(status=status, news=(*told, *passed, *alarm), requeue=interval(known), ticked=True), ()

@@ -24,21 +24,15 @@ class Call:
     payload: Manifest
 
 
-class Hooks(Served):
-    """The scripted receiver; hooks of a namespace live under `URL/NAMESPACE/NAME`. Use it in an `async with`."""
+class Receiver:
+    """Who gets which answer, and what was received, whatever carries it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
         self.calls: list[Call] = []
         self.delay = 0.0
         """Seconds until every answer."""
         self._clock = clock
         self._codes: dict[tuple[str, str], int] = {}
-        self.app.router.add_post("/{namespace}/{rest:.+}", self._receive)
-
-    def address(self, namespace: str) -> str:
-        """What a Canary's hooks begin with."""
-        return f"{self.url}/{namespace}"
 
     def answer(self, namespace: str, name: str, code: int) -> None:
         """The status of this hook from now on; 200 unless set."""
@@ -48,11 +42,28 @@ class Hooks(Served):
         """What this namespace's hooks received, in order."""
         return [call for call in self.calls if call.namespace == namespace]
 
-    async def _receive(self, request: web.Request) -> web.Response:
-        namespace, name = request.match_info["namespace"], request.match_info["rest"].rpartition("/")[2]
-        body = await request.text()
+    async def receive(self, path: str, body: str) -> int:
+        """Keep a call to `NAMESPACE/NAME`; its status."""
+        namespace, _, rest = path.partition("/")
+        name = rest.rpartition("/")[2]
         payload = json.loads(body) if body.startswith("{") else {"body": body}
         self.calls.append(Call(self._clock(), namespace, name, payload))
         if self.delay:
             await asyncio.sleep(self.delay)
-        return web.Response(status=self._codes.get((namespace, name), 200))
+        return self._codes.get((namespace, name), 200)
+
+
+class Hooks(Receiver, Served):
+    """The receiver behind a port; hooks of a namespace live under `URL/NAMESPACE/NAME`. Use it in an `async with`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        Receiver.__init__(self, clock)
+        Served.__init__(self)
+        self.app.router.add_post("/{path:[^/]+/.+}", self._receive)
+
+    def address(self, namespace: str) -> str:
+        """What a Canary's hooks begin with."""
+        return f"{self.url}/{namespace}"
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        return web.Response(status=await self.receive(request.match_info["path"], await request.text()))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from cluster.serving import Served
+from gradatim.ports.objects import Manifest
 
 NOTHING = "none"
 """The answer that is an empty vector."""
@@ -39,31 +40,26 @@ class Answers:
     queries: list[Query] = field(default_factory=list)
 
 
-class Prometheus(Served):
-    """The scripted server. Use it in an `async with`."""
+class Script:
+    """Who gets which answer, whatever carries it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
         self.status = 200
         """The HTTP status of every answer; set it to make the whole server fail."""
         self._clock = clock
         self._answers: dict[str, Answers] = {}
-        for path in ("/api/v1/query", "/{prefix:.*}/api/v1/query"):
-            self.app.router.add_get(path, self._query)
-            self.app.router.add_post(path, self._query)
 
     def of(self, namespace: str) -> Answers:
         """The answers of a namespace, to be changed in place."""
         return self._answers.setdefault(namespace, Answers())
 
-    async def _query(self, request: web.Request) -> web.Response:
-        form = await request.post() if request.method == "POST" else request.query
-        text = str(form.get("query", ""))
+    def answer(self, text: str) -> Manifest:
+        """What a query gets, unless the server fails; it is written down in either case."""
         value = self._value(text)
         if self.status != 200:
-            return web.json_response({"status": "error", "errorType": "internal"}, status=self.status)
+            return {"status": "error", "errorType": "internal"}
         result = [] if value == NOTHING else [{"metric": {}, "value": [time.time(), value]}]
-        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": result}})
+        return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
     def _value(self, text: str) -> str:
         if text.strip() == "vector(1)":
@@ -74,6 +70,21 @@ class Prometheus(Served):
         answers = self._answers[max(named, key=len)]
         answers.queries.append(Query(self._clock(), text))
         return answers.histogram if "histogram_quantile" in text else answers.metric
+
+
+class Prometheus(Script, Served):
+    """The script behind a port. Use it in an `async with`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        Script.__init__(self, clock)
+        Served.__init__(self)
+        for path in ("/api/v1/query", "/{prefix:.*}/api/v1/query"):
+            self.app.router.add_get(path, self._query)
+            self.app.router.add_post(path, self._query)
+
+    async def _query(self, request: web.Request) -> web.Response:
+        form = await request.post() if request.method == "POST" else request.query
+        return web.json_response(self.answer(str(form.get("query", ""))), status=self.status)
 
 
 def _names(text: str, namespace: str) -> bool:

@@ -58,14 +58,14 @@ async def consult(known: Known, site: Site, crew: Crew) -> tuple[Known, Plan]:
 
 async def carry_out(known: Known, plan: Plan, site: Site, crew: Crew) -> None:
     """Act, then record, then tell: a crash between two lines is repaired by the next reconcile."""
-    await shielded(_act_and_record(known, plan, site, crew), WRITE_TIME)
-    crew.tell(known, plan)
+    await shielded(_act_record_tell(known, plan, site, crew), WRITE_TIME)
 
 
-async def _act_and_record(known: Known, plan: Plan, site: Site, crew: Crew) -> None:
+async def _act_record_tell(known: Known, plan: Plan, site: Site, crew: Crew) -> None:
     for action in plan.actions:
         await crew.perform(site, plan, action)
     await crew.record(known, plan)
+    crew.tell(known, plan)  # an operator that is told to stop in between still hands over the news of what it recorded
 
 
 async def shielded(work: Coroutine[Any, Any, None], seconds: float) -> None:

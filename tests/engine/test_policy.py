@@ -38,6 +38,12 @@ def test_what_a_person_can_mend_is_told_with_its_own_words(error: Exception) -> 
     response = respond(error, 1, 10)
     assert response.delay is not None
     assert [event.text for event in response.news] == [str(error)]
+    assert response.hinders == str(error)
+
+
+@pytest.mark.parametrize("error", [Conflict("changed"), Unavailable("gone"), LeaseLost("gone")])
+def test_what_passes_by_itself_is_not_written_into_the_status(error: Exception) -> None:
+    assert respond(error, 9, 10).hinders == ""
 
 
 @pytest.mark.parametrize("error", [Bug("cannot happen"), KeyError("x")])

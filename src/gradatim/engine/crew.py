@@ -14,6 +14,7 @@ from gradatim.api.errors import InvalidField, SpecError
 from gradatim.core import validation
 from gradatim.core.news import News
 from gradatim.core.problems import Problem
+from gradatim.core.record import hindered
 from gradatim.core.settings import Settings
 from gradatim.core.timing import interval_of
 from gradatim.core.verdict import Action, Known, Plan, Question, Traits
@@ -28,6 +29,7 @@ from gradatim.engine.site import Providers, Site
 from gradatim.engine.telemetry import Telemetry
 from gradatim.engine.writing import Writer
 from gradatim.kube.cache import Cache
+from gradatim.kube.errors import KubeError
 from gradatim.ports.objects import CANARY, Manifest, Ref
 from gradatim.providers import registry
 
@@ -128,6 +130,20 @@ class Crew:
         canary = self._canaries.get(key)
         if canary is not None and news:
             self._publish(canary, canary, news, Plan())
+
+    async def hinder(self, key: Ref, text: str) -> None:
+        """Say in the status what a look failed of, unless it says so already; not being able to is no further error."""
+        try:
+            manifest = self._cache.get(key)
+            if manifest is None:
+                return
+            now = self._clock.now()
+            known = Known(canary=self.read(manifest), settings=self.settings, traits=Traits(), now=now, token="")
+            status = hindered(known, text)
+            if status is not None and (patch := statuses.patch(manifest, status)):
+                await self._writer.patch_guarded(key, {"status": patch}, subresource="status")
+        except KubeError as error:
+            log.debug("status not written: %s", error.message, extra={"canary": f"{key.name}.{key.namespace}"})
 
     def failures(self, key: Ref) -> int:
         """Count one more failed look in a row."""

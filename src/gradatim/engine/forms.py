@@ -12,6 +12,9 @@ from gradatim.ports.errors import ProviderError
 from gradatim.ports.objects import Manifest, Ref
 from gradatim.providers import services
 
+_LOOK = "install its definition, or let the operator read it"
+"""What helps against objects that cannot be looked at."""
+
 
 def token(site: Site) -> str:
     """The `flagger-id` of the primary for what the target is now.
@@ -48,17 +51,19 @@ def ref_of(site: Site, manifest: Manifest) -> Ref:
 
 def shape(site: Site) -> Shape:
     """Which parts lack an object, which have one that differs, and what stops a part."""
-    missing, drifted, changed, trouble = set[Part](), set[Part](), list[str](), dict[Part, str]()
+    missing, drifted, changed = set[Part](), set[Part](), list[str]()
+    trouble, fixes = dict[Part, str](), dict[Part, str]()
     for part in Part:
         try:
             objects = wanted(site, part)
         except ProviderError as error:
-            trouble[part] = _unseen(site, part) or error.message
+            unseen = _unseen(site, part)
+            trouble[part], fixes[part] = (unseen, _LOOK) if unseen else (error.message, error.fix)
             continue
         for manifest in objects:
             ref = ref_of(site, manifest)
             if ref.resource in site.unseen:
-                trouble[part] = site.unseen[ref.resource]
+                trouble[part], fixes[part] = site.unseen[ref.resource], _LOOK
                 continue
             live = site.seen.get(ref)
             if live is None:
@@ -66,7 +71,7 @@ def shape(site: Site) -> Shape:
             elif patch := merge_patch(live, manifest):
                 drifted.add(part)
                 changed.append(f"{part.value}:{ref.resource.kind} {ref.name} ({', '.join(changed_paths(patch)[:3])})")
-    return Shape(frozenset(missing), frozenset(drifted), tuple(changed), trouble)
+    return Shape(frozenset(missing), frozenset(drifted), tuple(changed), trouble, fixes)
 
 
 def _unseen(site: Site, part: Part) -> str:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from gradatim.api.alert_provider import AlertProvider
 from gradatim.api.canary import Canary
 from gradatim.api.decode import decode_alert_provider, decode_metric_template
-from gradatim.api.errors import InvalidField, UnknownProvider
+from gradatim.api.errors import GradatimError, InvalidField, UnknownProvider
 from gradatim.api.metric_template import MetricTemplate
 from gradatim.core.problems import Problem
 from gradatim.core.templates import TemplateError, check
@@ -91,7 +91,7 @@ class Library:
             registry.source(template.spec.provider.type).build(template.spec.provider, values, interval or "1m")
             check(template.spec.query, QUERY_NAMES)
         except (ProviderError, TemplateError, UnknownProvider) as error:
-            return [Problem(path, f"MetricTemplate {name}.{namespace}: {error.message}")]
+            return [Problem(path, f"MetricTemplate {name}.{namespace}: {_mendable(error)}")]
         return []
 
     async def _alert_problems(self, key: Ref, namespace: str, name: str, path: str) -> list[Problem]:
@@ -105,9 +105,9 @@ class Library:
                     return [Problem(path, text, blocks=False)]
         except Missing as error:
             text = f"AlertProvider {name}.{namespace} not found; create it or correct the name"
-            return [Problem(path, text if "alertproviders" in error.message else error.message, blocks=False)]
+            return [Problem(path, text if "alertproviders" in error.message else _mendable(error), blocks=False)]
         except (ProviderError, UnknownProvider) as error:
-            return [Problem(path, f"AlertProvider {name}.{namespace}: {error.message}", blocks=False)]
+            return [Problem(path, f"AlertProvider {name}.{namespace}: {_mendable(error)}", blocks=False)]
         return []
 
     def _find(self, resource: Resource, namespace: str, name: str) -> Manifest:
@@ -120,3 +120,9 @@ class Library:
         """The Canary is gone and refers to nothing any more."""
         for readers in self._readers.values():
             readers.discard(key)
+
+
+def _mendable(error: GradatimError) -> str:
+    """What is wrong, and what can be done about it where that does not say so."""
+    fix = error.fix if isinstance(error, ProviderError) else ""
+    return f"{error.message}; {fix}" if fix else error.message

@@ -89,6 +89,8 @@ class Operator:
                 exc_info=response.loud,
             )
             self._crew.complain(key, response.news)
+            if response.hinders:
+                await self._crew.hinder(key, response.hinders)
             return response.delay
 
     def _enlist(self, key: Ref) -> None:

@@ -15,11 +15,15 @@ SLOWLY = 60.0
 
 
 class Response(msgspec.Struct, frozen=True):
-    """Wait `delay` seconds (None: never again by us), tell something, and log loudly or not."""
+    """Wait `delay` seconds (None: never again by us), tell something, and log loudly or not.
+
+    `hinders` is what the status says as long as it lasts; empty for what passes by itself.
+    """
 
     delay: float | None
     news: tuple[News, ...] = ()
     loud: bool = False
+    hinders: str = ""
 
 
 def respond(error: Exception, failures: int, interval: float) -> Response:
@@ -34,14 +38,15 @@ def respond(error: Exception, failures: int, interval: float) -> Response:
             told = (news.trouble(f"API server unavailable: {error.message}", interval),) if failures > 3 else ()
             return Response(max(back_off, after or 0.0), told)
         case Forbidden():
-            return Response(max(back_off, min(SLOWLY, interval * 3)), (news.trouble(error.message, SLOWLY),), loud=True)
+            return _told(error.message, max(back_off, min(SLOWLY, interval * 3)), SLOWLY, loud=True)
         case Invalid() | NotFound() | ProviderError():
-            return Response(back_off if failures < 4 else interval, (news.trouble(error.message, interval),))
+            return _told(error.message, back_off if failures < 4 else interval, interval)
         case GradatimError():
-            return Response(back_off, (news.trouble(error.message, interval),), loud=True)
+            return _told(error.message, back_off, interval, loud=True)
         case _:
-            return Response(
-                back_off,
-                (news.trouble(f"Unexpected {type(error).__name__}, see the operator's log", SLOWLY),),
-                loud=True,
-            )
+            return _told(f"Unexpected {type(error).__name__}, see the operator's log", back_off, SLOWLY, loud=True)
+
+
+def _told(text: str, delay: float, every: float, *, loud: bool = False) -> Response:
+    """Something that lasts until somebody does something about it."""
+    return Response(delay, (news.trouble(text, every),), loud, hinders=text)

@@ -87,7 +87,7 @@ class Answers:
 
     def _target(self, site: Site) -> TargetSeen | Trouble:
         if site.facts is None:
-            return Trouble(site.trouble)
+            return Trouble(site.trouble, site.fix)
         return TargetSeen(site.facts.revision, site.facts.configs, site.facts.running)
 
     def _formed(self, site: Site) -> Shape:
@@ -108,7 +108,7 @@ class Answers:
         try:
             return site.providers.mesh.router.routes(site.scene, site.seen)
         except ProviderError as error:
-            return Trouble(error.message)
+            return Trouble(error.message, error.fix)
 
     def _settled(self, site: Site) -> Ready | Waiting:
         try:

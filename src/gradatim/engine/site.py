@@ -75,6 +75,8 @@ class Site:
         self.facts: Facts | None = None
         self.trouble = ""
         """Why there are no facts."""
+        self.fix = ""
+        """What can be done about it, where that does not say so."""
 
     @property
     def scene(self) -> Scene:
@@ -116,9 +118,10 @@ class Site:
     def _learn(self) -> None:
         try:
             self.facts = self.providers.kind.workload.facts(self.canary, self.settings, self.seen)
-            self.trouble = ""
+            self.trouble = self.fix = ""
         except (ProviderError, KubeError) as error:
             self.facts, self.trouble = None, error.message
+            self.fix = error.fix if isinstance(error, ProviderError) else ""
 
     def _around(self) -> Iterable[Ref]:
         scene = self.scene

@@ -15,6 +15,7 @@ from gradatim.api.canary import Canary
 from gradatim.core.names import primary_workload
 from gradatim.core.revision import revision
 from gradatim.core.settings import Settings
+from gradatim.core.validation import LONGEST_LABEL
 from gradatim.ports.errors import UnexpectedObject
 from gradatim.ports.objects import Manifest, Ref, Resource
 from gradatim.ports.scene import Scene, Seen
@@ -160,14 +161,26 @@ class PodTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     def _selector_label(self, target: Manifest, settings: Settings) -> tuple[str, str]:
         labels = mapping(target, "spec", "selector", "matchLabels")
+        name, namespace = target["metadata"]["name"], target["metadata"]["namespace"]
         for key in settings.selector_labels:
             if key in labels:
+                self._fits(f"{name}.{namespace}", key, labels[key])
                 return key, labels[key]
-        name, namespace = target["metadata"]["name"], target["metadata"]["namespace"]
         raise UnexpectedObject(
             f"getSelectorLabel failed: {self.word} {name}.{namespace} spec.selector.matchLabels "
-            f"must contain one of [{' '.join(settings.selector_labels)}]{self.label_error_end}"
+            f"must contain one of [{' '.join(settings.selector_labels)}]{self.label_error_end}",
+            "add one of them, or name another one with -selector-labels",
         )
+
+    def _fits(self, place: str, key: str, value: str) -> None:
+        """Refuse a label whose value leaves no room for that of the primary's pods."""
+        longest = f"{value}-primary"
+        if len(longest) > LONGEST_LABEL:
+            raise UnexpectedObject(
+                f"{self.word} {place} has the label {key}={value}: that of the primary's pods, {longest}, would have "
+                f"{len(longest)} characters, at most {LONGEST_LABEL} are possible",
+                "give it a shorter value",
+            )
 
     def _configs(
         self, canary: Canary, settings: Settings, template: Manifest, seen: Seen, *, before: str

@@ -204,7 +204,8 @@ def _rewritten(canary: Canary, source: Manifest) -> Manifest:
     spec.pop("defaultBackend", None)
     rules = [ours for rule in manifests.items(spec, "rules") if (ours := _rule(canary, rule)) is not None]
     if not rules:
-        raise UnexpectedObject(f"backend {canary.apex} not found in ingress {_source(canary).name}")
+        text = f"backend {canary.apex} not found in ingress {_source(canary).name}"
+        raise UnexpectedObject(text, "add a path that leads to this Service, or name another Ingress")
     spec["rules"] = rules
     tls = [block for block in manifests.items(spec, "tls") if _covers(block, {rule.get("host", "") for rule in rules})]
     manifests.put(spec, tls or None, "tls")

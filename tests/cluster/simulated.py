@@ -9,12 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from gradatim.sim.api import Api
-from gradatim.sim.builtin import install
+from gradatim.sim.apiserver import api_server
 from gradatim.sim.controllers import Controllers
-from gradatim.sim.crds import Definitions
-from gradatim.sim.garbage import Garbage
 from gradatim.sim.http import serve
-from gradatim.sim.namespaces import Namespaces
 from gradatim.sim.pods.instant import InstantPods
 from gradatim.sim.store import Store
 
@@ -33,12 +30,8 @@ class Simulated:
 @asynccontextmanager
 async def simulated() -> AsyncIterator[Simulated]:
     """A whole simulated cluster on real time, for as long as the block lasts."""
-    store = Store(time.time)
-    install(store)
-    Definitions(store)
-    Garbage(store)
-    Namespaces(store).begin()
-    api = Api(store)
+    api = api_server(time.time)
+    store = api.store
     controllers = asyncio.create_task(Controllers(store, InstantPods(), nodes=NODES).run())
     try:
         async with serve(api) as url:

@@ -362,13 +362,6 @@ class Store:
         if meta.get("name", ref.name) != ref.name:
             raise _misnamed(meta["name"], ref.name)
         meta["name"] = ref.name
-        uid = before.manifest["metadata"]["uid"]
-        if meta.get("uid", uid) not in ("", uid):
-            path = f"/registry/{ref.resource.group + '/' if ref.resource.group else ''}{ref.resource.plural}"
-            where = "/".join(part for part in (path, ref.namespace, ref.name) if part)
-            told = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {uid}"
-            details = f"Code: 4, Key: {where}, ResourceVersion: 0, AdditionalErrorMessage: {told}"
-            raise conflict(ref.resource, ref.name, f"StorageError: invalid object, {details}")
         asked = meta.pop("resourceVersion", "")
         if not asked and kind.needs_version:
             cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")

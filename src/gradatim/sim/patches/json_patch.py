@@ -1,4 +1,4 @@
-"""JSON patch: a list of operations on places (RFC 6902)."""
+"""JSON patch: a list of operations on places (RFC 6902); like the real server, `replace` also adds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def _one(document: Any, operation: dict[str, Any]) -> Any:
         case "remove":
             return _remove(document, path)[0]
         case "replace":
-            _get(document, path)
             return _set(document, path, clone_value(operation.get("value")))
         case "move":
             document, value = _remove(document, _tokens(operation.get("from", "")))

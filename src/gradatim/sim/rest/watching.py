@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import msgspec
 
@@ -23,7 +23,10 @@ from gradatim.sim.tables import table
 
 BOOKMARK, ERROR = "BOOKMARK", "ERROR"
 BOOKMARK_EVERY = 60.0
+LAST_BOOKMARK = 2.0
+"""How long before its end a watch tells the version once more."""
 SHORTEST, LONGEST = 1800, 3600
+DEFINITION = "CustomResourceDefinition"
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 Line = Callable[[str, Manifest], bytes]
@@ -94,9 +97,12 @@ class Hub:
         store.subscribe(self._tell)
 
     def _tell(self, event: Event) -> None:
+        gone = event.ref.name if event.type == DELETED and event.ref.resource.kind == DEFINITION else ""
         for watch in tuple(self._watches):
             if watch.view.kind.resource == event.ref.resource:
                 watch.tell(event)
+            elif watch.view.kind.resource.qualified == gone:
+                watch.close()
 
     def close(self) -> None:
         """End every watch, as a server does that stops."""
@@ -124,7 +130,8 @@ class Hub:
             return _answer(_only(line(ERROR, refusal.status)))
         self._begin(watch, route, asked, version)
         self._watches.add(watch)
-        return _answer(self._lines(watch, route, asked, line))
+        lines = self._lines(watch, route, asked, line)
+        return _answer(Stream(lines, lambda: self._watches.discard(watch)))
 
     def _begin(self, watch: Watch, route: Route, asked: options.ListOptions, version: int) -> None:
         """What the client does not know yet."""
@@ -139,20 +146,50 @@ class Hub:
             if event.ref.resource == watch.view.kind.resource:
                 watch.tell(event)
 
-    async def _lines(self, watch: Watch, route: Route, asked: options.ListOptions, line: Line) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, watch: Watch, route: Route, asked: options.ListOptions, line: Line
+    ) -> AsyncGenerator[bytes, None]:
         clock = asyncio.get_running_loop().time
         ends = clock() + (asked.timeout or self._store.number(SHORTEST, LONGEST))
-        marks = clock() + BOOKMARK_EVERY
+        marks = _next_mark(clock(), ends)
+        while not watch.closed and clock() < ends:
+            told = await watch.next(min(ends, marks if asked.bookmarks else ends) - clock())
+            for type_, snapshot in told:
+                yield _encoded(route, line, type_, snapshot)
+            if asked.bookmarks and clock() >= marks:
+                marks = _next_mark(clock(), ends)
+                yield _encoded(route, line, BOOKMARK, _bookmark(self._store.version, {}))
+
+
+class Stream:
+    """Lines, and what to do when nobody wants any more, even if nobody ever asked for the first."""
+
+    def __init__(self, lines: AsyncGenerator[bytes, None], end: Callable[[], None]) -> None:
+        self._lines = lines
+        self._end = end
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next line."""
         try:
-            while not watch.closed and clock() < ends:
-                told = await watch.next(min(ends, marks if asked.bookmarks else ends) - clock())
-                for type_, snapshot in told:
-                    yield _encoded(route, line, type_, snapshot)
-                if asked.bookmarks and clock() >= marks:
-                    marks = clock() + BOOKMARK_EVERY
-                    yield _encoded(route, line, BOOKMARK, _bookmark(self._store.version, {}))
-        finally:
-            self._watches.discard(watch)
+            return await anext(self._lines)
+        except BaseException:
+            self._end()
+            raise
+
+    async def aclose(self) -> None:
+        """Nobody wants any more."""
+        self._end()
+        await self._lines.aclose()
+
+
+def _next_mark(now: float, ends: float) -> float:
+    """When the next bookmark is due: every minute, and once more shortly before the end."""
+    last = ends - LAST_BOOKMARK
+    return min(now + BOOKMARK_EVERY, last) if last > now else ends + BOOKMARK_EVERY
 
 
 def _answer(stream: AsyncIterator[bytes]) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradatim.ports.objects import Manifest
-from gradatim.sim.refusals import Refused, bad_request
+from gradatim.sim.refusals import Refused, bad_request, conflict
 from gradatim.sim.rest import bodies, options, shapes
 from gradatim.sim.rest.messages import JSON, Request, Response
 from gradatim.sim.rest.routes import Route
@@ -38,10 +38,24 @@ def update(store: Store, route: Route, request: Request) -> Response:
     if not (obj.get("metadata") or {}).get("name"):
         told = f"the name of the object ({route.name} based on URL) was undeterminable: name must be provided"
         raise bad_request(told)
+    _check_identity(store, route, obj)
     outcome = store.replace(
         route.ref, obj, route.subresource, writer=Writer(asked.manager), reading=reading, dry_run=asked.dry_run
     )
     return written(route, request, outcome, reading)
+
+
+def _check_identity(store: Store, route: Route, obj: Manifest) -> None:
+    """A whole object with a uid means that very object, not another of the same name."""
+    there, meant = store.peek(route.ref), obj["metadata"].get("uid")
+    if there is None or not meant or meant == there["metadata"]["uid"]:
+        return
+    stored = route.kind.resource
+    place = (stored.group, stored.plural, route.namespace, route.name)
+    told = f"Precondition failed: UID in precondition: {meant}, UID in object meta: {there['metadata']['uid']}"
+    where = f"Key: /registry/{'/'.join(part for part in place if part)}, ResourceVersion: 0"
+    why = f"StorageError: invalid object, Code: 4, {where}, AdditionalErrorMsg: {told}"
+    raise conflict(route.served, route.name, why)
 
 
 def written(route: Route, request: Request, outcome: Outcome, reading: Reading) -> Response:

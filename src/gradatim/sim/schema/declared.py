@@ -51,6 +51,7 @@ _SCALARS = {
 }
 _FREE = {"Raw", "JSON", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrStringArray"}
 _FIELD = re.compile(r"  (\S+?)(!?) (\S+)((?: [^= ]\S*)*)(?: = (.*))?")
+_MICROSECONDS = re.compile(r".{19}\.\d{6}(?!\d)")
 _FLAG = re.compile(r"(\w+|#)(?:\((.*)\)|([0-9.]+))?")
 
 
@@ -300,14 +301,16 @@ def _quantity(_schema: Schema, value: Any, path: Path, _owner: str, _reading: Re
 def _time(schema: Schema, value: Any, path: Path, owner: str, _reading: Reading) -> Any:
     if type(value) is not str:
         raise _mismatch(schema, value, path, owner)
+    micro = schema.go == "MicroTime"
+    layout = "2006-01-02T15:04:05.000000Z07:00" if micro else "2006-01-02T15:04:05Z07:00"
     try:
         moment = datetime.fromisoformat(value).astimezone(UTC)
         if "T" not in value:
             raise ValueError
     except ValueError:
-        layout = "2006-01-02T15:04:05.000000Z07:00" if schema.go == "MicroTime" else "2006-01-02T15:04:05Z07:00"
-        why = f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"'
-        raise Mismatch(path, why) from None
+        raise Mismatch(path, f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"') from None
+    if micro and not _MICROSECONDS.match(value):
+        raise Mismatch(path, f'parsing time "{value}" as "{layout}": cannot parse "{value[19:]}" as ".000000"')
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if schema.go == "MicroTime" else "%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -61,7 +61,7 @@ def parse(given: Manifest) -> Schema:
     made.embedded = bool(given.get("x-kubernetes-embedded-resource"))
     made.enum = tuple(given.get("enum") or ())
     made.pattern = re.compile(_python_pattern(given["pattern"])) if given.get("pattern") else None
-    made.limits = {key: given[key] for key in _LIMITS if given.get(key) not in (None, False)}
+    made.limits = {key: given[key] for key in _LIMITS if given.get(key) is not None and given[key] is not False}
     made.limits |= {"pattern": given["pattern"]} if given.get("pattern") else {}
     if given.get("default") is not None:
         made.default = given["default"]

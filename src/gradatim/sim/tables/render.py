@@ -25,7 +25,9 @@ def table(
         row: Manifest = {"cells": layout.row(obj, now)}
         if include == "Object":
             row["object"] = obj
-        elif include != "None":
+        elif include == "None":
+            row["object"] = None
+        else:
             row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": _META, "metadata": obj["metadata"]}
         rows.append(row)
     head = {"kind": "Table", "apiVersion": _META, "metadata": meta}

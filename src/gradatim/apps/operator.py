@@ -8,11 +8,12 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from gradatim.api.errors import GradatimError
+from gradatim.api.errors import GradatimError, UnknownProvider
 from gradatim.api.metric_template import MetricProvider
 from gradatim.apps import logs, probes
 from gradatim.apps.flags import Flags, parse
 from gradatim.apps.wiring import USER_AGENT, VERSION, Parts, World, assemble, follow
+from gradatim.core.settings import Settings
 from gradatim.engine.clock import Clock
 from gradatim.engine.http import HttpClient
 from gradatim.kube import auth
@@ -52,7 +53,7 @@ async def _main(flags: Flags) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    registry.mesh(flags["mesh-provider"])  # an unknown name ends the program here, with the list of known ones
+    _check_mesh(flags["mesh-provider"])
     access = auth.load(flags["kubeconfig"], master=flags["master"])
     transport = HttpTransport(access)
     try:
@@ -60,6 +61,19 @@ async def _main(flags: Flags) -> int:
             return await run(flags, transport, http, stop)
     finally:
         await transport.close()
+
+
+def _check_mesh(name: str) -> None:
+    """An unknown name ends the program here, with the list of known ones.
+
+    Not so the default: who leaves the flag out may name a mesh in every Canary, and those who do not are told.
+    """
+    try:
+        registry.mesh(name)
+    except UnknownProvider as error:
+        if name != Settings().mesh_provider:
+            raise
+        log.warning("%s; set -mesh-provider, or spec.provider of every Canary", error.message)
 
 
 async def run(flags: Flags, transport: Transport, http: HttpClient, stop: asyncio.Event) -> int:

@@ -94,16 +94,21 @@ class Newsroom:
             del self._tasks[key], self._waiting[key]
 
     async def _one(self, edition: Edition) -> None:
+        """The post-rollout hooks of a success come before its last words, those of a failure after, as in Flagger."""
+        if edition.afterwards is Phase.SUCCEEDED:
+            await self._post_rollout(edition, Phase.SUCCEEDED, told=Phase.SUCCEEDED)
         for item in edition.news:
             await self._tell(edition, item)
-        if edition.afterwards is None:
-            return
+        if edition.afterwards is Phase.FAILED:
+            await self._post_rollout(edition, Phase.FAILED, told=edition.phase)
+
+    async def _post_rollout(self, edition: Edition, phase: Phase, *, told: Phase) -> None:
+        """Call every post-rollout hook with `phase`; the events about them tell event hooks `told`."""
         for hook in edition.canary.spec.analysis.webhooks:
             if hook.kind == "post-rollout":
-                payload = hook_payload(edition.canary, hook, edition.afterwards)
+                payload = hook_payload(edition.canary, hook, phase)
                 answer = await hooks.call(hook, payload, self._http, self._sleep)
                 error = answer.text if isinstance(answer, HookFailed) else None
-                told = edition.afterwards if edition.afterwards is Phase.SUCCEEDED else edition.phase
                 await self._tell(edition, news.post_rollout(hook.name, error, told))
 
     async def _tell(self, edition: Edition, item: News) -> None:

@@ -47,10 +47,12 @@ Judgement: TypeAlias = Passed | Halted
 def analyse(known: Known) -> Judgement:
     """All checks of one tick."""
     verdict = gates.all_pass(known, "rollout", Phase.PROGRESSING)
+    now = conditions.timestamp(known.now)
+    results = tuple(CheckResult(name=hook, verdict=PASSED, time=now) for hook in verdict.passed)
     if verdict.failed is not None:
+        results = (*results, CheckResult(name=verdict.failed.name, verdict=FAILED, time=now))
         failure = news.external_check_failed(known.canary, verdict.failed.name, verdict.error)
-        return Halted((failure,), why=failure.text)
-    results: tuple[CheckResult, ...] = ()
+        return Halted((failure,), why=failure.text, results=results)
     for question, metric in _questions(known):
         measured = known.get(question)
         complaint = _complaint(known, metric, measured, template=question.template)

@@ -136,6 +136,8 @@ def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
         return condemn(known, *news.deadline_exceeded(known.canary, canary.message), why=canary.message)
     if isinstance(canary, Ready):
         return None
+    if not expected.routes(known).canary:  # then traffic it has by hand is not its failure
+        expected.repair(known)
     if _has_traffic(known) and _lost(known):
         return _withdraw(known, canary)
     return pending(known, canary, tell=known.due)

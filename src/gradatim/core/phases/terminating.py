@@ -14,6 +14,7 @@ from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import record
 from gradatim.core.verdict import (
+    Action,
     CanaryReady,
     Known,
     Plan,
@@ -35,7 +36,8 @@ def decide(known: Known) -> Plan:
         return Plan(actions=(RemoveFinalizer(),))
     seen = known.get(Target())
     if isinstance(seen, Trouble):
-        return _let_go(known, news.warning(seen.message))
+        unreadable = any(problem.blocks for problem in known.problems)
+        return _let_go(known, news.warning(seen.message), blindly=unreadable)
     if known.status.phase is not Phase.TERMINATING:
         status = record(known, Phase.TERMINATING, waiting_for="the target's pods to be ready")
         return Plan(actions=(RevertTarget(),), status=status, news=(news.terminating(known.canary),), again=True)
@@ -48,10 +50,7 @@ def decide(known: Known) -> Plan:
             return _let_go(known, news.warning(message))
 
 
-def _let_go(known: Known, *told: News) -> Plan:
-    """Give traffic back as far as it can be told how, and let the Canary go."""
-    readable = not any(problem.blocks for problem in known.problems)
-    return Plan(
-        actions=(RevertApex(), RevertRoutes(), Settle(), RemoveFinalizer()) if readable else (RemoveFinalizer(),),
-        news=(*told, news.terminated(known.canary)),
-    )
+def _let_go(known: Known, *told: News, blindly: bool = False) -> Plan:
+    """Give traffic back, if it can be told how, and let the Canary go."""
+    revert: tuple[Action, ...] = () if blindly else (RevertApex(), RevertRoutes(), Settle())
+    return Plan(actions=(*revert, RemoveFinalizer()), news=(*told, news.terminated(known.canary)))

@@ -16,4 +16,4 @@ def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[
     if done >= known.canary.spec.analysis.iterations:
         return promote_when_confirmed(known, seen, told, results)
     told = (*told, news.advance_iteration(known.canary, done + 1))
-    return advance(known, ALL_CANARY, told, results, iterations=done + 1)
+    return advance(known, ALL_CANARY, told, results, iterations=done + 1, canary_weight=0)

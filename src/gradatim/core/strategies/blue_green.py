@@ -13,7 +13,10 @@ from gradatim.core.weights import ALL_CANARY, MIRRORED
 
 
 def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
-    """The next round, the cut-over, or the promotion."""
+    """The next round, the cut-over, or the promotion.
+
+    What is recorded is the count of rounds; one more than there are means that all traffic is on the canary.
+    """
     analysis, done = known.canary.spec.analysis, known.status.iterations
     if done < analysis.iterations:
         told = (*told, news.advance_iteration(known.canary, done + 1))
@@ -24,7 +27,7 @@ def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[
         return closed
     if done == analysis.iterations and known.traits.shifts_traffic:
         told = (*told, news.all_to_canary(mirrored=analysis.mirror and known.traits.mirrors))
-        return advance(known, ALL_CANARY, told, results, iterations=done + 1)
+        return advance(known, ALL_CANARY, told, results, iterations=done + 1, canary_weight=0)
     return promote(known, seen, *told, results=results)
 
 

@@ -24,6 +24,7 @@ NOT_IN_THE_SCHEMA = {
     "Canary.spec.routeRef": {"namespace"},
     "Canary.spec.analysis.metrics[].templateRef": {"apiVersion", "kind"},
     "Canary.spec.analysis.alerts[].providerRef": {"apiVersion", "kind"},
+    "Canary.spec.analysis.webhooks[].secretRef": {"apiVersion", "kind", "namespace"},
     "MetricTemplate.spec.provider.secretRef": {"apiVersion", "kind", "namespace"},
     "AlertProvider.spec.secretRef": {"apiVersion", "kind", "namespace"},
 }

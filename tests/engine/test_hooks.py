@@ -9,13 +9,18 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from gradatim.api.canary import Webhook
-from gradatim.core.hooks import HookFailed, HookPassed
-from gradatim.engine.hooks import call
+from gradatim.api.canary import Analysis, Canary, CanarySpec, ObjectRef, Webhook
+from gradatim.core.hooks import HookAnswer, HookFailed, HookPassed
+from gradatim.engine import hooks
+from gradatim.engine.clock import Clock
+from gradatim.engine.waiting import Sleep
+from gradatim.ports.errors import Missing
 from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
+from gradatim.ports.objects import CANARY, Ref
 
 HOOK = Webhook(name="load", url="http://tester.test/gate", type="rollout")
 PAYLOAD = b'{"name":"podinfo"}'
+NOON = 1767268800.0
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 
 
@@ -38,6 +43,14 @@ class Receiver:
     @property
     def pauses(self) -> list[float]:
         return [round(later - earlier, 3) for earlier, later in zip(self.at, self.at[1:], strict=False)]
+
+
+async def call(
+    webhook: Webhook, payload: bytes, receiver: Receiver, sleep: Sleep, secret: dict[str, str] | None = None
+) -> HookAnswer:
+    """One call, on the time of the test's loop; the clock on the wall begins at a round number."""
+    loop = asyncio.get_running_loop()
+    return await hooks.call(webhook, payload, receiver, Clock(lambda: NOON, loop.time), sleep, secret=secret)
 
 
 def hook(**changes: object) -> Webhook:
@@ -233,3 +246,142 @@ async def test_a_call_can_be_cancelled_while_it_pauses(virtual_time: Callable[[]
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(receiver.asked) == 1
+
+
+# Deadlines of retries, and answers that are not for everybody --------------------------------------------------------
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("deadline", "attempts"),
+    [("", 6), ("500ms", 1), ("1s", 2), ("2999ms", 2), ("3s", 3), ("1m", 6)],
+)
+async def test_no_retry_begins_after_its_deadline(
+    deadline: str, attempts: int, virtual_time: Callable[[], float]
+) -> None:
+    """Pauses are 1, 2, 4, 8 and 16 seconds; what would come too late is not waited for."""
+    receiver, began = Receiver(500), virtual_time()
+    failed = await call(hook(retries=5, retry_deadline=deadline), PAYLOAD, receiver, asyncio.sleep)
+    assert failed == HookFailed(f"POST http://tester.test/gate giving up after {attempts} attempt(s)")
+    assert len(receiver.asked) == attempts
+    assert virtual_time() - began == sum([0, 1, 2, 4, 8, 16][:attempts])
+
+
+@pytest.mark.asyncio
+async def test_the_time_that_attempts_take_counts_too(virtual_time: Callable[[], float]) -> None:
+    class Slow(Receiver):
+        async def send(self, request: HttpRequest) -> HttpResponse:
+            await asyncio.sleep(10)
+            return await super().send(request)
+
+    receiver = Slow(500)
+    await call(hook(retries=5, retry_deadline="20s"), PAYLOAD, receiver, asyncio.sleep)
+    assert len(receiver.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_that_cannot_be_read_fails_the_hook() -> None:
+    receiver = Receiver(200)
+    failed = await call(hook(retry_deadline="soon"), PAYLOAD, receiver, asyncio.sleep)
+    assert failed == HookFailed("'soon' is no duration; write a number and a unit, such as 30s, 1m30s or 500ms")
+    assert receiver.asked == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (answer(403, "card 1234"), "status 403"),
+        (answer(404), "status 404"),
+        (answer(500, "card 1234"), "POST http://tester.test/gate giving up after 1 attempt(s): status 500"),
+        (HttpFailure("no route"), "POST http://tester.test/gate giving up after 1 attempt(s): no route"),
+    ],
+)
+async def test_a_hidden_answer_is_told_by_its_status(given: HttpResponse | HttpFailure, told: str) -> None:
+    assert await call(hook(hide_response=True), PAYLOAD, Receiver(given), asyncio.sleep) == HookFailed(told)
+
+
+# Secrets -------------------------------------------------------------------------------------------------------------
+
+
+class Secrets:
+    """Reads Secrets of the namespace `test`, for their Canary only; the others are not there."""
+
+    def __init__(self, **found: dict[str, str]) -> None:
+        self.found = found
+
+    async def secret(self, namespace: str, name: str, owner: Ref | None = None) -> dict[str, str]:
+        assert (namespace, owner) == ("test", Ref(CANARY, "test", "shop"))
+        if name not in self.found:
+            raise Missing(f'secrets "{name}" not found')
+        return self.found[name]
+
+
+async def ask(receiver: Receiver, webhook: Webhook, **found: dict[str, str]) -> HookAnswer:
+    """Call a hook of the Canary shop.test."""
+    clock = Clock(lambda: NOON, asyncio.get_running_loop().time)
+    caller = hooks.Caller(http=receiver, library=Secrets(**found), clock=clock, sleep=asyncio.sleep)  # type: ignore[arg-type]
+    spec = CanarySpec(ObjectRef("shop"), Analysis(webhooks=(webhook,)))
+    return await caller.call(Canary("shop", "test", spec), webhook, PAYLOAD)
+
+
+WITH_LOGIN = hook(secret_ref=ObjectRef("guard"))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("secret", "header"),
+    [
+        ({"token": "abc"}, "Bearer abc"),
+        ({"token": "abc\n"}, "Bearer abc"),
+        ({"username": "me", "password": "s3cr:et"}, "Basic bWU6czNjcjpldA=="),
+        ({"username": "me\n", "password": "s3cr:et\n"}, "Basic bWU6czNjcjpldA=="),
+        ({"username": "me", "password": ""}, "Basic bWU6"),
+        ({"username": "mé", "password": "x"}, "Basic bcOpOng="),
+        ({"username": "me", "password": "x", "token": "abc"}, "Bearer abc"),
+    ],
+)
+async def test_a_hook_logs_in_with_its_secret(secret: dict[str, str], header: str) -> None:
+    receiver = Receiver(200)
+    assert await ask(receiver, WITH_LOGIN, guard=secret) == HookPassed()
+    assert receiver.asked[0].headers == (("Content-Type", "application/json"), ("Authorization", header))
+
+
+@pytest.mark.asyncio
+async def test_each_attempt_is_signed_with_its_own_moment(virtual_time: Callable[[], float]) -> None:
+    """The figures are those of `openssl dgst -sha256 -hmac` over the moment, a dot and the body."""
+    receiver = Receiver(500, 200)
+    keys = {"hmacKey": "sesame\n", "token": "abc"}
+    signed = hook(secret_ref=ObjectRef("guard"), retries=1)
+    assert await ask(receiver, signed, guard=keys) == HookPassed()
+    assert [dict(request.headers)["X-Gradatim-Signature"] for request in receiver.asked] == [
+        "t=1767268800,v1=b90a0b0f787866cda7ea6832c293244d697f5b0691283a11743532a21da0ecd7",
+        "t=1767268801,v1=c104948df3ebac5a6aa431a6581dbb3fd0f4bfbce9104595ec6a7319ccf0eeee",
+    ]
+    assert all(dict(request.headers)["Authorization"] == "Bearer abc" for request in receiver.asked)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        (None, 'Secret guard.test: secrets "guard" not found'),
+        ({}, "Secret guard.test: it holds no token, no username with password and no hmacKey"),
+        ({"tokn": "HIDDEN"}, "Secret guard.test: it holds no token, no username with password and no hmacKey"),
+        ({"token": " "}, "Secret guard.test: it holds no token, no username with password and no hmacKey"),
+        ({"username": "HIDDEN"}, "Secret guard.test: it holds a username and no password"),
+        ({"token": "HID\nDEN"}, "Secret guard.test: it holds a token with characters that no header can carry"),
+        ({"token": "HIDDEN\u00e9"}, "Secret guard.test: it holds a token with characters that no header can carry"),
+    ],
+)
+async def test_a_hook_whose_secret_is_of_no_use_is_not_called(secret: dict[str, str] | None, told: str) -> None:
+    receiver = Receiver(200)
+    assert await ask(receiver, WITH_LOGIN, **({} if secret is None else {"guard": secret})) == HookFailed(told)
+    assert receiver.asked == []
+
+
+@pytest.mark.asyncio
+async def test_no_secret_is_read_for_a_hook_that_names_none() -> None:
+    receiver = Receiver(200)
+    assert await ask(receiver, HOOK) == HookPassed()
+    assert receiver.asked[0].headers == (("Content-Type", "application/json"),)

@@ -18,6 +18,7 @@ from cluster.pki import Authority
 from gradatim.api.canary import Webhook
 from gradatim.api.errors import Bug
 from gradatim.core.hooks import HookFailed, HookPassed
+from gradatim.engine.clock import Clock
 from gradatim.engine.hooks import call
 from gradatim.engine.http import LARGEST_BODY, HttpClient, wire_url
 from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
@@ -561,8 +562,8 @@ async def test_a_hook_all_the_way(client: HttpClient) -> None:
         pauses.append(seconds)
 
     async with serving(receiver) as url:
-        assert await call(Webhook("load", url, retries=2), b"{}", client, sleep) == HookPassed()
+        assert await call(Webhook("load", url, retries=2), b"{}", client, Clock(), sleep) == HookPassed()
         assert pauses == [1, 0]
     async with serving(hang) as url:
-        failed = await call(Webhook("load", url, timeout="50ms"), b"{}", client, sleep)
+        failed = await call(Webhook("load", url, timeout="50ms"), b"{}", client, Clock(), sleep)
     assert failed == HookFailed(f"POST {url} giving up after 1 attempt(s): no answer within 50ms")

@@ -14,6 +14,8 @@ from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core.news import Alert, Event
 from gradatim.core.settings import Settings
 from gradatim.engine.alerts import Alerts, fields
+from gradatim.engine.clock import Clock
+from gradatim.engine.hooks import Caller
 from gradatim.engine.newsroom import Edition, Newsroom
 from gradatim.engine.recorder import Recorder
 from gradatim.kube.errors import NotFound, Unavailable
@@ -72,14 +74,23 @@ class Rooms:
         return [msgspec.json.decode(request.body) for request in self.requests]
 
 
+class Secrets:
+    """Reads Secrets; those named `away` cannot be read at the moment."""
+
+    async def secret(self, namespace: str, name: str, owner: Ref | None = None) -> dict[str, str]:
+        if name == "away":
+            raise Unavailable("the API server is down")
+        assert (namespace, owner) == ("test", KEY)
+        return {"token": "abc"}
+
+
 def newsroom(server: ApiServer, rooms: Rooms, **more: Any) -> Newsroom:
     settings = Settings(cluster_name="prod")
     return Newsroom(
         recorder=Recorder(server, lambda: 1767225600.0),  # type: ignore[arg-type]
         alerts=Alerts(settings, None, rooms, more.pop("everywhere", None)),  # type: ignore[arg-type]
-        http=rooms,
+        caller=Caller(http=rooms, library=Secrets(), clock=Clock(), sleep=asyncio.sleep),  # type: ignore[arg-type]
         now=lambda: 1767225600.0,
-        sleep=asyncio.sleep,
         **more,
     )
 
@@ -163,6 +174,26 @@ async def test_post_rollout_hooks_are_all_called_although_one_fails() -> None:
         ("Warning", "Post-rollout hook down failed POST http://down/"),
         ("Normal", "Post-rollout check bye passed"),
     ]
+
+
+@pytest.mark.asyncio
+async def test_hooks_that_are_told_log_in_and_one_that_cannot_holds_nothing_up() -> None:
+    server, rooms = ApiServer(), Rooms()
+    hooks = (
+        Webhook(name="away", url="http://away/", type="post-rollout", secret_ref=ObjectRef("away")),
+        Webhook(name="bye", url="http://bye/", type="post-rollout", secret_ref=ObjectRef("guard")),
+        Webhook(name="news", url="http://news/", type="event", secret_ref=ObjectRef("guard")),
+    )
+    spec = msgspec.structs.replace(SPEC, analysis=Analysis(webhooks=hooks))
+    room = newsroom(server, rooms)
+    room.publish(KEY, edition(canary=msgspec.structs.replace(SHOP, spec=spec), afterwards=Phase.FAILED))
+    await room.drain(5)
+    assert [(kind, text) for kind, text, _ in server.told()] == [
+        ("Warning", "Post-rollout hook away failed the API server is down"),
+        ("Normal", "Post-rollout check bye passed"),
+    ]
+    assert [request.url for request in rooms.requests] == ["http://news/", "http://bye/", "http://news/"]
+    assert all(("Authorization", "Bearer abc") in request.headers for request in rooms.requests)
 
 
 @pytest.mark.asyncio

@@ -120,15 +120,24 @@ class Metric(Spec, frozen=True):
 
 
 class Webhook(Spec, frozen=True):
-    """One hook; an empty `type` means `rollout`."""
+    """One hook; an empty `type` means `rollout`.
+
+    `secret_ref` names a Secret in the Canary's namespace to log in or to sign with. No retry begins later than
+    `retry_deadline` after the first attempt. With `hide_response` a receiver's words are never told, only its status.
+    A gate that stays closed for `deadline` ends the release. Both are Go durations.
+    """
 
     name: str
     url: str
     type: str = ""
     timeout: str = ""
     retries: int = 0
+    retry_deadline: str = ""
     disable_tls: bool = msgspec.field(default=False, name="disableTLS")
     mute_alert: bool = False
+    hide_response: bool = False
+    deadline: str = ""
+    secret_ref: ObjectRef | None = None
     metadata: dict[str, str] = {}
 
     @property

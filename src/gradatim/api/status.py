@@ -1,8 +1,8 @@
 """Canary status: the phase, the counters, and why things are as they are.
 
 Everything that Flagger writes keeps its name and meaning. What we add (`promotedConfigs`, `observedGeneration`,
-`waitingFor`, `checks`, `history`) explains, and is never needed to go on: a cluster that still runs Flagger's CRDs
-prunes it away.
+`waitingFor`, `waitingSince`, `checks`, `history`) explains, and is never needed to go on: a cluster that still runs
+Flagger's CRDs prunes it away.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class CanaryStatus(msgspec.Struct, frozen=True, rename="camel"):
     """`status` of a Canary. Weights are shares of 100; `tracked_configs` is None until the first initialization.
 
     `promoted_configs` are the checksums that went with `last_promoted_spec`; both name what the primary holds.
+    `waiting_since` is when the gate that `waiting_for` names was first found closed; empty while none is.
     """
 
     phase: Phase = Phase.UNSET
@@ -80,6 +81,7 @@ class CanaryStatus(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...] = ()
     observed_generation: int = 0
     waiting_for: str = ""
+    waiting_since: str = ""
     checks: tuple[CheckResult, ...] = ()
     history: tuple[PastRelease, ...] = ()
 

@@ -13,6 +13,7 @@ from gradatim.engine.alerts import Alerts
 from gradatim.engine.census import Census
 from gradatim.engine.clock import Clock
 from gradatim.engine.crew import Crew
+from gradatim.engine.hooks import Caller
 from gradatim.engine.library import Library
 from gradatim.engine.measuring import Measuring
 from gradatim.engine.newsroom import Newsroom
@@ -75,12 +76,12 @@ def assemble(settings: Settings, world: World) -> Parts:
     library = Library(cache)
     telemetry = Telemetry(VERSION, settings.mesh_provider)
     telemetry.census(census.count)
+    caller = Caller(http=world.http, library=library, clock=clock, sleep=world.sleep)
     newsroom = Newsroom(
         recorder=Recorder(client, clock.now),
         alerts=Alerts(settings, library, world.http, world.everywhere),
-        http=world.http,
+        caller=caller,
         now=clock.now,
-        sleep=world.sleep,
         event_webhook=world.event_webhook,
     )
     writer = Writer(client, cache)
@@ -92,9 +93,8 @@ def assemble(settings: Settings, world: World) -> Parts:
             library=library,
             census=census,
             measuring=Measuring(library, world.http),
-            http=world.http,
+            caller=caller,
             telemetry=telemetry,
-            sleep=world.sleep,
         ),
         hands=Hands(writer, world.sleep),
         writer=writer,

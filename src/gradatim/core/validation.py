@@ -35,6 +35,7 @@ _HOOK_TYPES = (
     "rollback",
     "confirm-traffic-increase",
 )
+_GATES = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 
 
 def problems(canary: Canary, settings: Settings, traits: Traits, *, generates_services: bool) -> tuple[Problem, ...]:
@@ -200,6 +201,12 @@ def _webhook(hook: Webhook, path: str) -> Iterator[Problem]:
         yield from _duration(hook.timeout, f"{path}.timeout", least=0)
     if hook.retries < 0:
         yield Problem(f"{path}.retries", f"is {hook.retries}; use 0 or more")
+    yield from _duration(hook.retry_deadline, f"{path}.retryDeadline", least=0)
+    yield from _duration(hook.deadline, f"{path}.deadline", least=0)
+    if hook.deadline and hook.kind in _HOOK_TYPES and hook.kind not in _GATES:
+        yield Problem(f"{path}.deadline", f"only gates have one, {hook.kind} is none; use one of {', '.join(_GATES)}")
+    if hook.secret_ref is not None and not hook.secret_ref.name:
+        yield Problem(f"{path}.secretRef.name", "is required: name a Secret in the Canary's namespace")
 
 
 def _duration(text: str, path: str, *, least: float) -> Iterator[Problem]:

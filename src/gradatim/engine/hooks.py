@@ -5,16 +5,22 @@ A hook is asked here and nowhere else. What a refusal means for a release is the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from gradatim.api.canary import Webhook
+from gradatim.api.canary import Canary, Webhook
 from gradatim.api.durations import parse_duration
 from gradatim.core.addresses import without_password
 from gradatim.core.excerpts import excerpt
 from gradatim.core.hooks import HookAnswer, HookFailed, HookPassed
+from gradatim.engine import logins
+from gradatim.engine.clock import Clock
+from gradatim.engine.library import Library
+from gradatim.engine.waiting import Sleep
+from gradatim.ports.errors import ProviderError
 from gradatim.ports.http import Http, HttpFailure, HttpRequest, HttpResponse
+from gradatim.ports.objects import CANARY, Ref
 
 TIMEOUT = 10.0
 """Seconds for one attempt where the hook says nothing that can be meant."""
@@ -25,30 +31,63 @@ LONGEST_REFUSAL = 1000
 """Characters of a refusal that are told: what fits an event, so that the output of a failed test can be read there."""
 
 
-async def call(webhook: Webhook, payload: bytes, http: Http, sleep: Callable[[float], Awaitable[None]]) -> HookAnswer:
-    """Post a payload to a hook, as often as its `retries` allow."""
+class Caller:
+    """Calls the hooks of Canaries, logged in with the Secrets that they name."""
+
+    def __init__(self, *, http: Http, library: Library, clock: Clock, sleep: Sleep) -> None:
+        self._http = http
+        self._library = library
+        self._clock = clock
+        self._sleep = sleep
+
+    async def call(self, canary: Canary, webhook: Webhook, payload: bytes) -> HookAnswer:
+        """What a hook of a Canary says to a payload; one whose Secret is of no use is not asked."""
+        ref = webhook.secret_ref
+        if ref is None:
+            return await call(webhook, payload, self._http, self._clock, self._sleep)
+        try:
+            key = Ref(CANARY, canary.namespace, canary.name)
+            secret = await self._library.secret(canary.namespace, ref.name, key)
+            return await call(webhook, payload, self._http, self._clock, self._sleep, secret=secret)
+        except ProviderError as error:
+            return HookFailed(f"Secret {ref.name}.{canary.namespace}: {error.message}")
+
+
+async def call(
+    webhook: Webhook, payload: bytes, http: Http, clock: Clock, sleep: Sleep, *, secret: Mapping[str, str] | None = None
+) -> HookAnswer:
+    """Post a payload to a hook, as often as its `retries` and its `retryDeadline` allow."""
     try:
-        timeout = timeout_of(webhook)
+        timeout, deadline = timeout_of(webhook), _seconds(webhook.retry_deadline)
     except ValueError as error:
         return HookFailed(str(error))
-    request = HttpRequest(
+    attempt, began = 1, clock.ticks()
+    while True:
+        outcome = await _send(http, _request(webhook, payload, timeout, secret, clock.now()))
+        if isinstance(outcome, HttpResponse) and not _is_temporary(outcome):
+            return HookPassed() if 200 <= outcome.status < 300 else HookFailed(_refusal(webhook, outcome))
+        if attempt > webhook.retries or (isinstance(outcome, HttpFailure) and not outcome.retryable):
+            return HookFailed(_given_up(webhook, attempt, outcome))
+        rest = pause(attempt, outcome)
+        if deadline is not None and clock.ticks() - began + rest > deadline:
+            return HookFailed(_given_up(webhook, attempt, outcome))
+        await sleep(rest)
+        attempt += 1
+
+
+def _request(
+    webhook: Webhook, payload: bytes, timeout: float, secret: Mapping[str, str] | None, now: float
+) -> HttpRequest:
+    """One attempt; each is signed anew, since receivers refuse old signatures."""
+    login = logins.headers(secret, payload, now) if secret is not None else ()
+    return HttpRequest(
         method="POST",
         url=webhook.url,
-        headers=(("Content-Type", "application/json"),),
+        headers=(("Content-Type", "application/json"), *login),
         body=payload,
         timeout=timeout,
         verify_tls=not webhook.disable_tls,
     )
-    attempt = 1
-    while True:
-        outcome = await _send(http, request)
-        if isinstance(outcome, HttpResponse) and not _is_temporary(outcome):
-            passed = 200 <= outcome.status < 300
-            return HookPassed() if passed else HookFailed(excerpt(outcome.text, LONGEST_REFUSAL))
-        if attempt > webhook.retries or (isinstance(outcome, HttpFailure) and not outcome.retryable):
-            return HookFailed(_given_up(webhook.url, attempt, outcome))
-        await sleep(pause(attempt, outcome))
-        attempt += 1
 
 
 def timeout_of(webhook: Webhook) -> float:
@@ -62,6 +101,10 @@ def timeout_of(webhook: Webhook) -> float:
         return TIMEOUT
     seconds = parse_duration(text)
     return seconds if seconds > 0 else TIMEOUT
+
+
+def _seconds(text: str) -> float | None:
+    return parse_duration(text) if text else None
 
 
 def pause(attempt: int, outcome: HttpResponse | HttpFailure) -> float:
@@ -102,7 +145,15 @@ def _moment(text: str) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def _given_up(url: str, attempts: int, outcome: HttpResponse | HttpFailure) -> str:
-    text = f"POST {without_password(url)} giving up after {attempts} attempt(s)"
-    detail = outcome.message if isinstance(outcome, HttpFailure) else excerpt(outcome.text)
+def _refusal(webhook: Webhook, response: HttpResponse) -> str:
+    """A no in the receiver's own words, unless they are not for everybody."""
+    return f"status {response.status}" if webhook.hide_response else excerpt(response.text, LONGEST_REFUSAL)
+
+
+def _given_up(webhook: Webhook, attempts: int, outcome: HttpResponse | HttpFailure) -> str:
+    text = f"POST {without_password(webhook.url)} giving up after {attempts} attempt(s)"
+    if isinstance(outcome, HttpFailure):
+        detail = outcome.message
+    else:
+        detail = f"status {outcome.status}" if webhook.hide_response else excerpt(outcome.text)
     return f"{text}: {detail}" if detail else text

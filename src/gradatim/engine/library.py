@@ -14,6 +14,7 @@ from gradatim.api.metric_template import MetricTemplate
 from gradatim.core.problems import Problem
 from gradatim.core.templates import TemplateError, check
 from gradatim.core.validation import QUERY_NAMES
+from gradatim.engine import logins
 from gradatim.kube.cache import Cache
 from gradatim.kube.errors import Forbidden, NotFound
 from gradatim.ports.errors import Missing, ProviderError
@@ -76,7 +77,21 @@ class Library:
             self._readers[Ref(ALERT_PROVIDER, namespace, alert.provider_ref.name)].add(key)
             path = f"spec.analysis.alerts[{index}].providerRef"
             found += await self._alert_problems(key, namespace, alert.provider_ref.name, path)
+        for index, hook in enumerate(canary.spec.analysis.webhooks):
+            if hook.secret_ref is not None:
+                path = f"spec.analysis.webhooks[{index}].secretRef"
+                blocks = hook.kind not in ("event", "post-rollout")  # those only tell; the others decide
+                found += await self._login_problems(key, canary.namespace, hook.secret_ref.name, path, blocks)
         return found
+
+    async def _login_problems(self, key: Ref, namespace: str, name: str, path: str, blocks: bool) -> list[Problem]:
+        try:
+            logins.headers(await self.secret(namespace, name, key), b"", 0.0)
+        except Missing:
+            return [Problem(path, f"Secret {name}.{namespace} not found; create it or correct the name", blocks)]
+        except ProviderError as error:
+            return [Problem(path, f"Secret {name}.{namespace}: {_mendable(error)}", blocks)]
+        return []
 
     async def _template_problems(self, key: Ref, namespace: str, name: str, interval: str, path: str) -> list[Problem]:
         try:

@@ -18,11 +18,9 @@ from gradatim.api.status import Phase
 from gradatim.core import news
 from gradatim.core.hooks import HookFailed
 from gradatim.core.news import Alert, Event, News
-from gradatim.engine import hooks
 from gradatim.engine.alerts import Alerts
+from gradatim.engine.hooks import Caller
 from gradatim.engine.recorder import Recorder
-from gradatim.engine.waiting import Sleep
-from gradatim.ports.http import Http
 from gradatim.ports.objects import Ref
 
 log = logging.getLogger(__name__)
@@ -48,16 +46,14 @@ class Newsroom:
         *,
         recorder: Recorder,
         alerts: Alerts,
-        http: Http,
+        caller: Caller,
         now: Callable[[], float],
-        sleep: Sleep,
         event_webhook: str = "",
     ) -> None:
         self._recorder = recorder
         self._alerts = alerts
-        self._http = http
+        self._caller = caller
         self._now = now
-        self._sleep = sleep
         self._everywhere = (Webhook(name="event", url=event_webhook, type="event"),) if event_webhook else ()
         self._waiting: dict[Ref, list[Edition]] = {}
         self._tasks: dict[Ref, asyncio.Task[None]] = {}
@@ -107,8 +103,7 @@ class Newsroom:
         for hook in edition.canary.spec.analysis.webhooks:
             if hook.kind == "post-rollout":
                 payload = hook_payload(edition.canary, hook, phase)
-                answer = await hooks.call(hook, payload, self._http, self._sleep)
-                error = answer.text if isinstance(answer, HookFailed) else None
+                error = await self._refusal(edition.canary, hook, payload)
                 await self._tell(edition, news.post_rollout(hook.name, error, told))
 
     async def _tell(self, edition: Edition, item: News) -> None:
@@ -134,9 +129,17 @@ class Newsroom:
         for hook in own or self._everywhere:
             phase = event.phase or edition.phase
             payload = event_payload(canary, hook, phase, event.text, warning=event.warning, now=self._now())
-            answer = await hooks.call(hook, payload, self._http, self._sleep)
-            if isinstance(answer, HookFailed):
-                log.error("error sending event to webhook: %s", answer.text, extra={"canary": _name(canary)})
+            refusal = await self._refusal(canary, hook, payload)
+            if refusal is not None:
+                log.error("error sending event to webhook: %s", refusal, extra={"canary": _name(canary)})
+
+    async def _refusal(self, canary: Canary, hook: Webhook, payload: bytes) -> str | None:
+        """Call a hook; what went wrong, or None."""
+        try:
+            answer = await self._caller.call(canary, hook, payload)
+        except GradatimError as error:  # its Secret cannot be read at the moment
+            return error.message
+        return answer.text if isinstance(answer, HookFailed) else None
 
 
 def _name(canary: Canary) -> str:

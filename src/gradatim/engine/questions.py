@@ -29,15 +29,14 @@ from gradatim.core.verdict import (
     WhoServes,
 )
 from gradatim.core.weights import Routes
-from gradatim.engine import forms, hooks
+from gradatim.engine import forms
 from gradatim.engine.census import Census
+from gradatim.engine.hooks import Caller
 from gradatim.engine.library import Library
 from gradatim.engine.measuring import Measuring
 from gradatim.engine.site import Site
 from gradatim.engine.telemetry import Telemetry
-from gradatim.engine.waiting import Sleep
 from gradatim.ports.errors import ProviderError
-from gradatim.ports.http import Http
 from gradatim.ports.objects import Manifest, Ref
 
 OUTSIDE = (SourcesOnline, HookSays, Measure)
@@ -48,14 +47,13 @@ class Answers:
     """Finds answers; what cannot be found out is an answer too."""
 
     def __init__(
-        self, *, library: Library, census: Census, measuring: Measuring, http: Http, telemetry: Telemetry, sleep: Sleep
+        self, *, library: Library, census: Census, measuring: Measuring, caller: Caller, telemetry: Telemetry
     ) -> None:
         self._library = library
         self._census = census
         self._measuring = measuring
-        self._http = http
+        self._caller = caller
         self._telemetry = telemetry
-        self._sleep = sleep
 
     async def answer(self, known: Known, site: Site, question: Question[Any]) -> Any:
         """The answer to one question."""
@@ -122,7 +120,7 @@ class Answers:
 
     async def _hook(self, known: Known, question: HookSays) -> HookPassed | HookFailed:
         hook = known.canary.spec.analysis.webhooks[question.index]
-        return await hooks.call(hook, hook_payload(known.canary, hook, question.phase), self._http, self._sleep)
+        return await self._caller.call(known.canary, hook, hook_payload(known.canary, hook, question.phase))
 
     async def _measure(self, known: Known, site: Site, question: Measure) -> Value | NoValues | QueryFailed:
         metric = known.canary.spec.analysis.metrics[question.index]

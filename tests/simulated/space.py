@@ -65,6 +65,14 @@ class Space:
         assert found is not None, f"there is no {kind} {name}"
         return found
 
+    def named(self, name: str) -> Manifest | None:
+        """An object by `KIND/NAME`, for reading only; None where there is none."""
+        wanted, _, own = name.partition("/")
+        for kind in self._store.kinds():
+            if kind.resource.kind == wanted:
+                return self._store.peek(Ref(kind.served[0], self.namespace, own))
+        raise LookupError(f"no {wanted} is served: name its system when the cluster is made")
+
     async def objects(self) -> Sequence[Manifest]:
         """Everything in the namespace that states show, each with its `apiVersion` and `kind`."""
         return [

@@ -119,5 +119,5 @@ async def test_every_system_can_be_defined(virtual_time: Clock) -> None:
             "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
             "backendRefs": [{"name": "a", "group": "", "kind": "Service", "weight": 1}],
         }
-        assert space.resource("keda.sh/v1alpha1", "ScaledObject")
-        assert space.resource("traefik.io/v1alpha1", "TraefikService")
+        assert space.resource("keda.sh/v1alpha1", "ScaledObject").plural == "scaledobjects"
+        assert space.resource("traefik.io/v1alpha1", "TraefikService").plural == "traefikservices"

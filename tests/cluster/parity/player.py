@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias
 
 from cluster.parity.normal import UNSEEN_KINDS, stripped
 from cluster.parity.recording import Recording
@@ -20,12 +21,19 @@ SETTLES = 1.5
 
 _BEFORE_THE_CANARY = ("answer", "hook")
 
+MoreSteps: TypeAlias = Mapping[str, Callable[[Any, Recording], Awaitable[None]]]
+"""Further kinds of steps, by name: each is given its value and the recording so far."""
+
 
 async def play(
-    scenario: Scenario, base: dict[str, list[Manifest]], world: World, patience: float = PATIENCE
+    scenario: Scenario,
+    base: dict[str, list[Manifest]],
+    world: World,
+    patience: float = PATIENCE,
+    more: MoreSteps | None = None,
 ) -> Recording:
     """Set the scene, take every step, and give the lines by time."""
-    player = _Player(scenario, base, world, patience)
+    player = _Player(scenario, base, world, patience, more or {})
     async with player.watching():
         try:
             await player.run()
@@ -35,8 +43,16 @@ async def play(
 
 
 class _Player:
-    def __init__(self, scenario: Scenario, base: dict[str, list[Manifest]], world: World, patience: float) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        base: dict[str, list[Manifest]],
+        world: World,
+        patience: float,
+        more: MoreSteps,
+    ) -> None:
         self._scenario, self._base, self._world, self._patience = scenario, base, world, patience
+        self._more = more
         self._began = asyncio.get_running_loop().time()
         self._lines = Recording()
         self._changed = asyncio.Condition()
@@ -110,6 +126,8 @@ class _Player:
                 await self._world.delete(CANARY.api_version, "Canary", "shop")
             case "wait" | "gone" | "event" | "sleep":
                 await self._wait(kind, value)
+            case _ if kind in self._more:
+                await self._more[kind](self._filled(value), self.recording())
             case _:
                 raise ValueError(f"unknown step {kind!r}: this player does not know it")
 
@@ -161,9 +179,8 @@ class _Player:
         for manifest in manifests:
             await self._world.create(self._filled(manifest))
 
-    def _filled(self, manifest: Manifest) -> Manifest:
-        whole: Manifest = filled(manifest, self._world.namespace, self._world.hooks, self._world.answers)
-        return whole
+    def _filled(self, value: Any) -> Any:
+        return filled(value, self._world.namespace, self._world.hooks, self._world.answers)
 
     async def _follow_canary(self) -> None:
         async for kind, canary in self._world.watch(CANARY.api_version, "Canary"):

@@ -23,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+_BUILD = "import runpy, sys; sys.path.insert(0, 'tests'); runpy.run_module('cluster.binaries', run_name='__main__')"
 FLOOR = (3, 11)
 
 
@@ -62,7 +63,13 @@ def test(home: Path, rest: list[str]) -> int:
     """All checks, then all tests; arguments narrow the tests and skip the checks."""
     # The tests of the real control plane share one worker, so that only one is started; the rest keeps the others busy.
     everything = ["-n", "auto", "--dist", "loadgroup", "-q"]
-    return (0 if rest else check(home)) or run(home, "pytest", *(rest or everything))
+    if rest:
+        return run(home, "pytest", *rest)
+    if failed := check(home):
+        return failed
+    # Built here, so that one sees how far it is; if that fails, the tests that need it say so.
+    run(home, "python", "-c", _BUILD)
+    return run(home, "pytest", *everything)
 
 
 def run(home: Path, program: str, *args: str) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import msgspec
 
 from gradatim.api.canary import Webhook
+from gradatim.api.durations import parse_duration
 from gradatim.api.status import Phase
+from gradatim.core import conditions
 from gradatim.core.hooks import HookFailed
 from gradatim.core.verdict import HookSays, Known
 
@@ -35,6 +37,24 @@ def all_pass(known: Known, kind: str, phase: Phase) -> Verdict:
             return Verdict(tuple(passed), hook, answer.text)
         passed.append(hook.name)
     return Verdict(tuple(passed))
+
+
+def closed_since(known: Known, waiting: str) -> str:
+    """Since when the status waits for this approval; from now on if it is another one than before."""
+    status = known.status
+    if status.waiting_for != waiting:
+        return conditions.timestamp(known.now)
+    return status.waiting_since or status.last_transition_time
+
+
+def overdue(known: Known, hook: Webhook, waiting: str) -> bool:
+    """Whether a gate has been closed for as long as its deadline; a text that is no duration sets none."""
+    began = conditions.seconds(closed_since(known, waiting))
+    try:
+        limit = parse_duration(hook.deadline)
+    except ValueError:
+        return False
+    return began is not None and int(known.now) - began >= limit > 0
 
 
 def rollback_asked(known: Known) -> tuple[str | None, tuple[str, ...]]:

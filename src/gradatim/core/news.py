@@ -238,6 +238,22 @@ def _gate_alert(text: str, mute: bool) -> tuple[News, ...]:
     return () if mute else (Alert(text=text, severity="warn"),)
 
 
+def given_up(canary: Canary, why: str) -> tuple[News, ...]:
+    """Nobody approved a release in time; it never began."""
+    return (
+        Event(text=f"Giving up the release of {_target(canary)} {why}", warning=True, phase=Phase.FAILED),
+        Alert(text=f"Release given up, {why}", severity="error"),
+    )
+
+
+def not_approved(canary: Canary, why: str) -> tuple[News, ...]:
+    """Nobody approved the next move of a run in time."""
+    return (
+        warning(f"Rolling back {_name(canary)} {why}"),
+        Alert(text=f"Rolling back, {why}", severity="error"),
+    )
+
+
 def pre_rollout_failed(canary: Canary, hook: str, error: str) -> Event:
     """A hook before the first traffic said no."""
     return warning(f"Halt {_name(canary)} advancement pre-rollout check {hook} failed {error}")

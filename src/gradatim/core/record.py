@@ -32,8 +32,11 @@ def record(known: Known, phase: Phase, *, why: str = "", condemned: bool = False
 
     `why` is the reason of a failure or a halt for the conditions; a failure keeps the one it has. `lastTransitionTime`
     becomes now, as Flagger writes it: the time of the last write of any sort. `condemned` notes that the run will be
-    rolled back, so that this is done whatever happens in between.
+    rolled back, so that this is done whatever happens in between. Who waits for something else than before does not
+    wait for a gate any more, unless `waiting_since` says so.
     """
+    if fields.get("waiting_for", known.status.waiting_for) != known.status.waiting_for:
+        fields.setdefault("waiting_since", "")
     if not why and phase is known.status.phase is Phase.FAILED:
         why = _standing_reason(known.status)
     status = msgspec.structs.replace(known.status, phase=phase, **fields)
@@ -67,7 +70,7 @@ def _standing_reason(status: CanaryStatus) -> str:
 def refuse(known: Known, message: str) -> CanaryStatus:
     """The status of a Canary whose spec cannot work: the phase stays, the conditions say what is wrong."""
     phase = known.status.phase if known.status.phase is not Phase.UNSET else Phase.INITIALIZING
-    status = msgspec.structs.replace(known.status, phase=phase, waiting_for=_VALID_SPEC)
+    status = msgspec.structs.replace(known.status, phase=phase, waiting_for=_VALID_SPEC, waiting_since="")
     standing = known.status.condition("Promoted") or conditions.promoted(phase, known.canary.kind)
     return _timed(known, status, (standing, *conditions.refused(message)))
 
@@ -158,10 +161,10 @@ def run_started(known: Known, target: TargetSeen, **fields: Any) -> CanaryStatus
     )
 
 
-def ended(known: Known, outcome: Phase, reason: str) -> tuple[PastRelease, ...]:
-    """The history with this release at its end."""
+def ended(known: Known, outcome: Phase, reason: str, revision: str = "") -> tuple[PastRelease, ...]:
+    """The history with this release at its end; `revision` names one that was never applied."""
     release = PastRelease(
-        revision=known.status.last_applied_spec,
+        revision=revision or known.status.last_applied_spec,
         outcome=outcome.value,
         reason=reason,
         ended=conditions.timestamp(known.now),

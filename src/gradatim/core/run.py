@@ -56,7 +56,7 @@ def start(known: Known, seen: TargetSeen) -> Plan:
     verdict = gates.all_pass(known, "confirm-rollout", known.status.phase)
     passed = tuple(news.gate_passed("confirm-rollout", hook) for hook in verdict.passed)
     if verdict.failed is not None:
-        return _wait(known, verdict.failed, passed)
+        return _wait(known, seen, verdict.failed, passed)
     return Plan(
         actions=(StartCanary(),),
         status=run_started(known, seen, canary_weight=known.status.canary_weight),
@@ -67,15 +67,37 @@ def start(known: Known, seen: TargetSeen) -> Plan:
     )
 
 
-def _wait(known: Known, hook: Webhook, passed: tuple[News, ...]) -> Plan:
+def _wait(known: Known, seen: TargetSeen, hook: Webhook, passed: tuple[News, ...]) -> Plan:
     """The gate is closed. A run that waits already is not told of again, not even when another gate is in the way."""
     waiting = f"approval by {hook.name}"
+    if gates.overdue(known, hook, waiting):
+        return _give_up(known, seen, f"no {waiting} within {hook.deadline}")
     alarm = news.waiting_for_approval(known.canary, hook.name, mute=hook.mute_alert)
-    status: CanaryStatus | None = record(known, Phase.WAITING, waiting_for=waiting)
+    since = gates.closed_since(known, waiting)
+    status: CanaryStatus | None = record(known, Phase.WAITING, waiting_for=waiting, waiting_since=since)
     if known.status.phase is Phase.WAITING:
         passed, alarm = (), ()
         status = status if known.status.waiting_for != waiting else None
     return Plan(status=status, news=(*passed, *alarm), requeue=interval(known), ticked=True)
+
+
+def _give_up(known: Known, seen: TargetSeen, why: str) -> Plan:
+    """Nobody approved in time. Nothing was moved yet, and nothing is; only a new revision goes on."""
+    at_home = not known.status.canary_weight
+    return Plan(
+        status=record(
+            known,
+            Phase.FAILED,
+            why=why,
+            last_applied_spec=seen.revision,
+            tracked_configs=seen.configs,
+            waiting_for="a new revision" if at_home else "the primary to be ready, or a new revision",
+            history=ended(known, Phase.FAILED, why, seen.revision),
+        ),
+        news=news.given_up(known.canary, why),
+        afterwards=Phase.FAILED,
+        ticked=True,
+    )
 
 
 def restart(known: Known, seen: TargetSeen) -> Plan:
@@ -175,7 +197,7 @@ def roll_back(known: Known, *told: News, why: str) -> Plan:
             last_applied_spec=seen.revision if isinstance(seen, TargetSeen) else known.status.last_applied_spec,
             tracked_configs=seen.configs if isinstance(seen, TargetSeen) else known.status.tracked_configs,
             waiting_for="a new revision" if to == ALL_PRIMARY else "the primary to be ready",
-            history=ended(known, Phase.FAILED, why),
+            history=ended(known, Phase.FAILED, why, seen.revision if isinstance(seen, TargetSeen) else ""),
         ),
         news=(*told, news.failed(known.canary) if to == ALL_PRIMARY else news.failed_in_place(known.canary)),
         weights=to,

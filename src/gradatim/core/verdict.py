@@ -271,6 +271,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ticked: bool = False
     begins: bool = False
     """A run begins (anew): what was told or tried before does not count any more."""
+    asked: bool = False
+    """The due tick has been used up for asking hooks alone: the first step of a run need not wait for another."""
     afterwards: Phase | None = None
     hindered: bool = False
     """Something stands in the way that only somebody else can remove; the status says so."""

@@ -33,7 +33,7 @@ class Memory:
             self._turned = True
         elif plan.ticked:
             self.first = False
-        if plan.ticked:
+        if plan.ticked or plan.asked:
             self._last_tick = ticks
 
     def untold(self, news: tuple[News, ...], ticks: float) -> list[News]:

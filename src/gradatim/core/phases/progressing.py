@@ -6,6 +6,8 @@ or traffic moved by hand; only a due tick judges and steps, so weights never cli
 
 from __future__ import annotations
 
+import msgspec
+
 from gradatim.api.status import Phase
 from gradatim.core import expected, gates, news
 from gradatim.core.analysis import Halted, analyse
@@ -57,11 +59,19 @@ def decide(known: Known) -> Plan:
     expected.repair(known)
     if not (known.due or _fresh(known)):
         return hold(known, requeue=known.asleep)
+    rollback, told = _rollback(known)
+    if rollback is not None:
+        return rollback
+    told = (*_concern(known), *told)
+    return _judge(known, seen, told) if _under_way(known) else _begin(known, seen, told)
+
+
+def _rollback(known: Known) -> tuple[Plan | None, tuple[News, ...]]:
+    """Ask the rollback hooks: the end of the run if one wants it, and what is to be told of the others."""
     hook, declined = gates.rollback_asked(known)
     if hook is not None:
-        return condemn(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}")
-    told = (*_concern(known), *(news.no_rollback_wanted(name) for name in declined))
-    return _judge(known, seen, told) if _under_way(known) else _begin(known, seen, told)
+        return condemn(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}"), ()
+    return None, tuple(news.no_rollback_wanted(name) for name in declined)
 
 
 def _under_way(known: Known) -> bool:
@@ -127,7 +137,7 @@ def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
     if not known.canary.spec.skip_analysis:
         primary = known.get(PrimaryReady())
         if isinstance(primary, Waiting | Absent):
-            return pending(known, primary, tell=known.due)
+            return _await(known, primary)
     if not seen.running:  # without pods it would count as ready
         scaled = news.repaired((f"{known.canary.kind} {known.canary.target} (replicas)",))
         return Plan(actions=(StartCanary(),), news=(scaled,), again=True)
@@ -140,7 +150,16 @@ def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
         expected.repair(known)
     if _has_traffic(known) and _lost(known):
         return _withdraw(known, canary)
-    return pending(known, canary, tell=known.due)
+    return _await(known, canary)
+
+
+def _await(known: Known, state: Waiting | Absent) -> Plan:
+    """Some pods are not ready yet. Whoever wants a rollback is heard meanwhile, once an interval."""
+    plan = pending(known, state, tell=known.due)
+    if not known.due or known.canary.spec.skip_analysis:
+        return plan
+    rollback, told = _rollback(known)
+    return rollback or msgspec.structs.replace(plan, news=(*plan.news, *told), asked=bool(told))
 
 
 def _concern(known: Known) -> tuple[News, ...]:
@@ -199,7 +218,10 @@ def _judge(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:
 
 
 def _count(known: Known, halted: Halted, told: tuple[News, ...]) -> Plan:
-    """A failed check is counted; the one that reaches the threshold ends the run in the same tick."""
+    """A failed check is counted; the one that reaches the threshold ends the run in the same tick.
+
+    Before it a gate was closed: nobody has asked it again, so that it stays what is waited for.
+    """
     told, why, results = (*told, *halted.news), halted.why, halted.results
     if halted.fatal:
         return condemn(known, *told, *news.unmeasurable(known.canary, why), why=why, results=results)
@@ -213,7 +235,7 @@ def _count(known: Known, halted: Halted, told: tuple[News, ...]) -> Plan:
             known.status.phase,
             why=why,
             failed_checks=failed,
-            waiting_for="the next check",
+            waiting_for=known.status.waiting_for if known.status.waiting_since else "the next check",
             checks=checked(known, results),
         ),
         news=told,

@@ -8,7 +8,7 @@ from gradatim.core import gates, news
 from gradatim.core.expected import live_routes
 from gradatim.core.news import News
 from gradatim.core.record import checked, record
-from gradatim.core.strategies.moves import advance, promote_when_confirmed
+from gradatim.core.strategies.moves import advance, promote_when_confirmed, too_late
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Known, Plan, TargetSeen
 from gradatim.core.weights import MIRRORED, max_weight, next_weight, split
@@ -34,8 +34,11 @@ def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[
 def _halt(known: Known, hook: Webhook, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
     """The gate before more traffic is closed: everything stays, checks and rollback hooks go on at every tick."""
     waiting = f"approval of more traffic by {hook.name}"
+    if gates.overdue(known, hook, waiting):
+        return too_late(known, hook, waiting, told, results)
     if known.status.waiting_for == waiting:
         return Plan(news=told, requeue=interval(known), ticked=True)
     alarm = news.waiting_for_increase(known.canary, hook.name, mute=hook.mute_alert)
-    status = record(known, known.status.phase, waiting_for=waiting, checks=checked(known, results))
+    since = gates.closed_since(known, waiting)
+    status = record(known, known.status.phase, waiting_for=waiting, waiting_since=since, checks=checked(known, results))
     return Plan(status=status, news=(*told, *alarm), requeue=interval(known), ticked=True)

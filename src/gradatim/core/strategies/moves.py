@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradatim.api.canary import Webhook
 from gradatim.api.status import CheckResult, Phase
 from gradatim.core import gates, news
 from gradatim.core.news import News
 from gradatim.core.record import checked, record
-from gradatim.core.run import promote
+from gradatim.core.run import condemn, promote
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Action, Known, Plan, Shift, TargetSeen
 from gradatim.core.weights import Routes
@@ -52,10 +53,23 @@ def confirmed(
         return None, (*told, *passed)
     hook = verdict.failed
     waiting = f"approval of the promotion by {hook.name}"
+    if gates.overdue(known, hook, waiting):
+        return too_late(known, hook, waiting, told, results), ()
     if known.status.phase is Phase.WAITING_PROMOTION and known.status.waiting_for == waiting:
         return Plan(news=told, requeue=interval(known), ticked=True), ()
     alarm = news.waiting_for_promotion(known.canary, hook.name, mute=hook.mute_alert)
-    if known.status.phase is Phase.WAITING_PROMOTION:  # another gate, or one that is asked again after a failed check
+    if known.status.phase is Phase.WAITING_PROMOTION:  # another gate, or one that is asked again after the cut-over
         passed, alarm = (), ()
-    status = record(known, Phase.WAITING_PROMOTION, waiting_for=waiting, checks=checked(known, results))
+    since = gates.closed_since(known, waiting)
+    status = record(
+        known, Phase.WAITING_PROMOTION, waiting_for=waiting, waiting_since=since, checks=checked(known, results)
+    )
     return Plan(status=status, news=(*told, *passed, *alarm), requeue=interval(known), ticked=True), ()
+
+
+def too_late(
+    known: Known, hook: Webhook, waiting: str, told: tuple[News, ...], results: tuple[CheckResult, ...]
+) -> Plan:
+    """A gate in the middle of a run stayed closed for too long: pods and traffic are not held for ever."""
+    why = f"no {waiting} within {hook.deadline}"
+    return condemn(known, *told, *news.not_approved(known.canary, why), why=why, results=results)

@@ -14,6 +14,7 @@ from importlib import resources
 
 import yaml
 
+from gradatim.api.errors import UnknownProvider
 from gradatim.apps.wiring import VERSION
 from gradatim.ports.mesh import Mesh
 from gradatim.ports.objects import CONFIG_MAP, LEASE, SECRET, SERVICE, Manifest, Resource
@@ -35,11 +36,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--image", default=IMAGE, help=f"container image (default {IMAGE})")
     parser.add_argument("--no-crds", action="store_true", help="leave the CRDs out, where Flagger's stay in place")
     found = parser.parse_args(argv)
-    meshes = tuple(registry.mesh(name) for name in found.only) if found.only else registry.meshes()
+    try:
+        meshes = _chosen(found.only or [], found.mesh_provider)
+    except UnknownProvider as error:
+        parser.error(error.message.removeprefix(f"{error.path}: "))
     objects = [] if found.no_crds else crds()
     objects += install(found.namespace, meshes, found.image, found.mesh_provider, found.metrics_server)
     sys.stdout.write(yaml.safe_dump_all(objects, sort_keys=False))
     return 0
+
+
+def _chosen(only: list[str], default: str) -> tuple[Mesh, ...]:
+    """The meshes to grant rules for; the default mesh of Canaries is always among them."""
+    wanted = [registry.mesh(name) for name in dict.fromkeys((default, *only)) if name]
+    return tuple(wanted) if only else registry.meshes()
 
 
 def crds() -> list[Manifest]:
@@ -103,7 +113,8 @@ def _ours() -> list[Manifest]:
         _rule("flagger.app", ["canaries/status"], ("patch",)),
         # Clusters that check owner references ask for this before an object may be owned by a Canary.
         _rule("flagger.app", ["canaries/finalizers"], ("update",)),
-        _rule("flagger.app", ["alertproviders", "metrictemplates"], READ),
+        # Watched as a whole, so that no single one is ever asked for.
+        _rule("flagger.app", ["alertproviders", "metrictemplates"], ("list", "watch")),
         _rule("", ["events"], ("create", "patch")),
     ]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from gradatim.api.errors import GradatimError, UnknownProvider
 from gradatim.api.metric_template import MetricProvider
@@ -18,12 +21,13 @@ from gradatim.engine.clock import Clock
 from gradatim.engine.http import HttpClient
 from gradatim.kube import auth
 from gradatim.kube.client import Client
-from gradatim.kube.errors import KubeError, LeaseLost
+from gradatim.kube.errors import KubeError, LeaseLost, Unauthorized, Unavailable
 from gradatim.kube.http import HttpTransport
 from gradatim.kube.lease import Lease
 from gradatim.kube.limiter import Limiter
 from gradatim.kube.transport import Transport
 from gradatim.ports.errors import ProviderError
+from gradatim.ports.http import Http
 from gradatim.ports.notifier import Address, Notifier
 from gradatim.ports.objects import ALERT_PROVIDER, CANARY, METRIC_TEMPLATE
 from gradatim.providers import registry
@@ -52,7 +56,7 @@ async def _main(flags: Flags) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _told_to_stop, stop)
     _check_mesh(flags["mesh-provider"])
     access = auth.load(flags["kubeconfig"], master=flags["master"])
     transport = HttpTransport(access)
@@ -61,6 +65,13 @@ async def _main(flags: Flags) -> int:
             return await run(flags, transport, http, stop)
     finally:
         await transport.close()
+
+
+def _told_to_stop(stop: asyncio.Event) -> None:
+    """The first signal asks for an orderly end, the second for one at once."""
+    if stop.is_set():
+        os._exit(1)
+    stop.set()
 
 
 def _check_mesh(name: str) -> None:
@@ -72,13 +83,13 @@ def _check_mesh(name: str) -> None:
         registry.mesh(name)
     except UnknownProvider as error:
         if name != Settings().mesh_provider:
-            raise
+            raise GradatimError(f"-mesh-provider: {error.message.removeprefix(f'{error.path}: ')}") from error
         log.warning("%s; set -mesh-provider, or spec.provider of every Canary", error.message)
 
 
-async def run(flags: Flags, transport: Transport, http: HttpClient, stop: asyncio.Event) -> int:
+async def run(flags: Flags, transport: Transport, http: Http, stop: asyncio.Event, clock: Clock | None = None) -> int:
     """Lead if need be, work until told to stop, and leave everything in order."""
-    clock = Clock()
+    clock = clock or Clock()
     lease = _lease(flags, transport, clock) if flags["enable-leader-election"] else None
     parts = assemble(
         flags.settings(),
@@ -94,16 +105,41 @@ async def run(flags: Flags, transport: Transport, http: HttpClient, stop: asynci
             everywhere=_everywhere(flags),
         ),
     )
-    await _installed(parts.client, flags["namespace"])
+    if not await _before(stop, _installed(parts.client, flags["namespace"])):
+        return 0
     log.info("Gradatim %s watches %s", VERSION, flags["namespace"] or "all namespaces")
-    follow(parts.cache)
-    async with probes.serve(flags["port"], parts.telemetry, lambda: _complaint(parts)) as port:
+    async with probes.serve(flags["port"], parts.telemetry, lambda: complaint(parts)) as port:
         log.info("serving /metrics, /healthz and /readyz on port %s", port)
-        await _probe(flags, http)
-        return await _until(stop, parts, lease)
+        follow(parts.cache)
+        async with _meanwhile(_probe(flags, http)):
+            return await attend(stop, parts, lease)
 
 
-async def _until(stop: asyncio.Event, parts: Parts, lease: Lease | None) -> int:
+async def _before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether some work came to its end before the program was told to stop."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        await task
+        return True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Some work beside the block, for as long as the block lasts at most."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def attend(stop: asyncio.Event, parts: Parts, lease: Lease | None) -> int:
     """Work until `stop` is set (0), the lease is lost or a watch has ended for good (1)."""
     tasks = [asyncio.ensure_future(work) for work in (parts.cache.run(), _lead(parts, lease))]
     stopped = asyncio.ensure_future(stop.wait())
@@ -141,12 +177,19 @@ def _outcome(ended: Sequence[asyncio.Task[None]]) -> int:
         if error is None:
             continue
         code = 1
-        lost = isinstance(error, LeaseLost) or (isinstance(error, BaseExceptionGroup) and error.subgroup(LeaseLost))
-        if lost:
-            log.error("Leadership lost")
-        else:
-            log.critical("the operator cannot go on: %s", error, exc_info=error)
+        for cause in _causes(error):
+            if isinstance(cause, LeaseLost):
+                log.error("Leadership lost: %s", cause.message)
+            else:
+                log.critical("the operator cannot go on: %s", cause, exc_info=cause)
     return code
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What a task group has gathered, one by one."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for inner in error.exceptions for cause in _causes(inner)]
+    return [error]
 
 
 def _lease(flags: Flags, transport: Transport, clock: Clock) -> Lease:
@@ -160,15 +203,17 @@ def _lease(flags: Flags, transport: Transport, clock: Clock) -> Lease:
 
 
 async def _installed(client: Client, namespace: str) -> None:
-    """End the program with a clear word when a CRD is missing or must not be read."""
+    """End the program with a clear word when a CRD is missing or must not be read, or when nobody answers."""
     for resource in (CANARY, METRIC_TEMPLATE, ALERT_PROVIDER):
         try:
             await client.served(resource, namespace)
+        except (Unavailable, Unauthorized) as error:
+            raise GradatimError(f"the API server cannot be used: {error.message}") from error
         except KubeError as error:
             raise GradatimError(f"{resource.kind} CRD is not registered {error.message}") from error
 
 
-async def _probe(flags: Flags, http: HttpClient) -> None:
+async def _probe(flags: Flags, http: Http) -> None:
     """Say at the start whether the metrics server answers; Canaries may have servers of their own."""
     url = flags["metrics-server"]
     try:
@@ -198,6 +243,7 @@ def _everywhere(flags: Flags) -> tuple[Notifier, Address] | None:
     return registry.notifier("slack"), address
 
 
-def _complaint(parts: Parts) -> str:
+def complaint(parts: Parts) -> str:
+    """Why the operator is not ready; empty when it is."""
     away = parts.cache.stale_seconds()
     return f"no connection to the API server for {away:.0f} s" if away > 60 else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from gradatim.api.errors import GradatimError
 from gradatim.engine.telemetry import Telemetry
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
@@ -17,7 +20,7 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 async def serve(port: int, telemetry: Telemetry, complaint: Callable[[], str]) -> AsyncIterator[int]:
     """Serve /metrics, /healthz and /readyz; `complaint` says why the operator is not ready, or nothing.
 
-    Yields the port, which was chosen by the system for port 0.
+    Yields the port, which was chosen by the system for port 0. Raises GradatimError when it is taken.
     """
 
     async def metrics(_: web.Request) -> web.Response:
@@ -33,11 +36,28 @@ async def serve(port: int, telemetry: Telemetry, complaint: Callable[[], str]) -
 
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), web.get("/readyz", readyz), web.route("*", "/healthz", healthz)])
+    try:
+        listener = _listen(port)
+    except OSError as error:
+        raise GradatimError(
+            f"-port={port}: nothing can be served there ({error.strerror}); give another one"
+        ) from error
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port)
-        await site.start()
-        yield next((address[1] for address in runner.addresses), port)
+        await web.SockSite(runner, listener).start()
+        yield listener.getsockname()[1]
     finally:
         await runner.cleanup()
+        listener.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """One socket for both families of addresses, so that a port chosen by the system is one port."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    return socket.create_server(("0.0.0.0", port))

@@ -40,9 +40,8 @@ async def main() -> int:
     found = parser.parse_args()
     rows = await measure(release(found.provider), found.releases, found.rate, found.hard, random.Random(found.seed))
     for row in rows:
-        print(
-            f"{row['what']:<44} {row['seconds']:6.1f} s {row['requests']:>9,} requests {row['lost']:>5} lost {row['by']}"
-        )
+        counted = f"{row['requests']:>9,} requests {row['lost']:>5} lost"
+        print(f"{row['what']:<44} {row['seconds']:6.1f} s {counted} {row['by']}")
     total = sum(row["lost"] for row in rows)
     print(f"{'all':<53} {sum(row['requests'] for row in rows):>9,} requests {total:>5} lost")
     if found.json:

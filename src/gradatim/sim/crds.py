@@ -28,10 +28,10 @@ DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-_STANDARD_FINALIZERS = frozenset((metadata.FOREGROUND, metadata.ORPHAN, "kubernetes"))
 BLOCKING = frozenset(
     ("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
 )
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 UNCHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
@@ -42,6 +42,7 @@ class Definition(Counted):
     """The kind CustomResourceDefinition itself."""
 
     needs_version = True
+    plain_finalizers = True
     counts_its_deletion = False
 
     def held(self, obj: Manifest) -> bool:
@@ -129,9 +130,15 @@ class Custom(Kind):
             categories=tuple(named.get("categories") or ()),
             subresources=frozenset(("status",) if has_status else ()),
             scale=current.scale,
+            verbs=CUSTOM_VERBS,
             served=tuple(served),
         )
         self.selectable = current.selectable
+
+    @property
+    def listed_subresources(self) -> list[str]:
+        """Here `status` comes first."""
+        return sorted(self.subresources, reverse=True)
 
     def schema(self, served: Resource) -> Schema | None:
         """The schema of that version."""
@@ -179,7 +186,7 @@ class Custom(Kind):
         """A finalizer without a path may be somebody else's tomorrow."""
         known = set(old["metadata"].get("finalizers", ()) if old else ())
         for name in new["metadata"].get("finalizers", ()):
-            if name not in known and "/" not in name and name not in _STANDARD_FINALIZERS:
+            if name not in known and "/" not in name and name not in metadata.STANDARD_FINALIZERS:
                 path = " including a path (/)" if "." in name else ""
                 advice = f"prefer a domain-qualified finalizer name{path} to avoid accidental conflicts"
                 yield f'metadata.finalizers: "{name}": {advice} with other finalizer writers'

@@ -72,6 +72,9 @@ class Kind:
     deprecation = ""
     """What everybody is told who uses it."""
 
+    plain_finalizers = True
+    """Whether its finalizers may be words without a domain of their own."""
+
     selectable: tuple[str, ...] = ()
     """The fields beside name and namespace that a field selector can name."""
 
@@ -89,6 +92,11 @@ class Kind:
 
     shows_deleted = False
     """Whether a finished DELETE answers with the object, not with a Status."""
+
+    @property
+    def listed_subresources(self) -> list[str]:
+        """The subresources in the order in which discovery tells them."""
+        return sorted(self.subresources)
 
     @property
     def blank(self) -> Manifest:

@@ -16,6 +16,7 @@ from gradatim.sim.refusals import Cause, forbidden_field, invalid, required, too
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+STANDARD_FINALIZERS = frozenset((FOREGROUND, ORPHAN, "kubernetes"))
 ANNOTATIONS_LIMIT = 256 * 1024
 IMMUTABLE = "field is immutable"
 
@@ -84,6 +85,15 @@ def check(meta: Manifest, old: Manifest | None, kind: Kind) -> Iterator[Cause]:
     yield from _check_owners(meta.get("ownerReferences", []))
     for name in meta.get("finalizers", ()):
         yield from (invalid("metadata.finalizers", name, sentence) for sentence in names.qualified(name))
+    if not kind.plain_finalizers:
+        yield from _check_plain_finalizers(meta.get("finalizers", []))
+
+
+def _check_plain_finalizers(finalizers: list[str]) -> Iterator[Cause]:
+    for index, name in enumerate(finalizers):
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid(f"metadata.finalizers[{index}]", name, detail)
 
 
 def _check_name(meta: Manifest, kind: Kind) -> Iterator[Cause]:

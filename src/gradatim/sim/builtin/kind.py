@@ -31,6 +31,7 @@ class Builtin(Kind):
     bare_items = True
     merges_strategically = True
     needs_version = False
+    plain_finalizers = False
     counts_generations = False
     status_keeps: tuple[str, ...] = ()
     """Metadata that a write to `status` cannot change; most kinds let it change all of it."""

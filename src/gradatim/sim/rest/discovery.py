@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable
 
 from gradatim.ports.objects import Manifest, Resource
@@ -121,7 +123,7 @@ def _resource_list(store: Store, group: str, version: str) -> Manifest:
     resources: list[Manifest] = []
     for kind, one in found:
         resources.append(_resource(kind, one))
-        resources += [_subresource(one, name) for name in sorted(kind.subresources)]
+        resources += [_subresource(one, name) for name in kind.listed_subresources]
     named = {"groupVersion": f"{group}/{version}" if group else version, "resources": resources}
     return {"kind": "APIResourceList", "apiVersion": "v1"} | named
 
@@ -138,7 +140,15 @@ def _resource(kind: Kind, one: Resource) -> Manifest:
         found["shortNames"] = list(kind.short_names)
     if kind.categories:
         found["categories"] = list(kind.categories)
+    if not kind.passing:
+        found["storageVersionHash"] = _storage_hash(kind.resource)
     return found
+
+
+def _storage_hash(stored: Resource) -> str:
+    """By which a migration of storage sees whether objects are written in another version by now."""
+    digest = hashlib.sha256(f"{stored.group}/{stored.version}/{stored.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
 
 
 def _subresource(one: Resource, name: str) -> Manifest:
@@ -196,6 +206,6 @@ def _entry(kind: Kind, one: Resource) -> Manifest:
             "responseKind": scale if name == "scale" else own,
             "verbs": list(_SUBRESOURCE_VERBS[name]),
         }
-        for name in sorted(kind.subresources)
+        for name in kind.listed_subresources
     ]
     return entry | ({"subresources": subresources} if subresources else {})

@@ -32,6 +32,13 @@ def test_a_used_tick_starts_the_interval_anew() -> None:
     assert memory.asleep("10s", 10, 1003) == pytest.approx(7)
 
 
+def test_a_tick_used_for_asking_starts_the_interval_anew_and_leaves_the_first_step_to_come() -> None:
+    memory = Memory(RUNNING, NOW + 100, ticks=1000)
+    memory.record(RUNNING, Plan(asked=True), 1000)
+    assert memory.first
+    assert memory.asleep("10s", 10, 1003) == pytest.approx(7)
+
+
 def test_an_event_is_told_once_in_a_phase_and_again_in_the_next() -> None:
     memory = Memory(RUNNING, NOW, ticks=0)
     news = (Event(text="a", once="x"), Event(text="b"), Alert(text="c", severity="warn", once="x"))

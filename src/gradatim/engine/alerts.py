@@ -10,6 +10,8 @@ from gradatim.api.errors import UnknownProvider
 from gradatim.core.news import Alert
 from gradatim.core.settings import Settings
 from gradatim.core.strategy import Strategy, strategy_of
+from gradatim.engine import apprise_rooms
+from gradatim.engine.apprise_rooms import AppriseRooms
 from gradatim.engine.library import Library
 from gradatim.ports.errors import ProviderError
 from gradatim.ports.http import Http
@@ -35,6 +37,7 @@ class Alerts:
         self._library = library
         self._http = http
         self._everywhere = everywhere
+        self._apprise = AppriseRooms()
 
     async def send(self, canary: Canary, alert: Alert) -> None:
         """Deliver one alert everywhere it belongs; one room that fails does not keep it from the others."""
@@ -60,7 +63,8 @@ class Alerts:
                 continue
             await self._deliver(notifier, address, message, f"{name} send error")
 
-    async def _room(self, namespace: str, name: str) -> tuple[Notifier, Address]:
+    async def _room(self, namespace: str, name: str) -> tuple[Notifier | None, Address]:
+        """Where a provider leads to; without a notifier it is Apprise's business."""
         provider = self._library.provider(namespace, name).spec
         secret = {}
         if provider.secret_ref is not None:
@@ -74,19 +78,25 @@ class Alerts:
             token=secret.get("token", "").strip(),
             proxy=provider.proxy,
         )
-        return registry.notifier(provider.type), address
+        return (None if provider.type == apprise_rooms.TYPE else registry.notifier(provider.type)), address
 
-    async def _deliver(self, notifier: Notifier, address: Address, message: AlertMessage, what: str) -> None:
+    async def _deliver(self, notifier: Notifier | None, address: Address, message: AlertMessage, what: str) -> None:
         if not address.url:
             return
         try:
-            answer = await self._http.send(notifier.request(message, address))
-            if not 200 <= answer.status < 300:
-                text = f"postMessage failed: sending notification bad response {answer.status}: {answer.text[:200]}"
-                raise ProviderError(text)
-            notifier.check(answer)
+            if notifier is None:
+                await self._apprise.send(address.url, message)
+            else:
+                await self._post(notifier, address, message)
         except ProviderError as error:
             log.error("%s: %s", what, error.message, extra={"canary": message.author})
+
+    async def _post(self, notifier: Notifier, address: Address, message: AlertMessage) -> None:
+        answer = await self._http.send(notifier.request(message, address))
+        if not 200 <= answer.status < 300:
+            text = f"postMessage failed: sending notification bad response {answer.status}: {answer.text[:200]}"
+            raise ProviderError(text)
+        notifier.check(answer)
 
 
 def fields(canary: Canary, settings: Settings, *, details: bool) -> Iterator[tuple[str, str]]:

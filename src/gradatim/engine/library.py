@@ -14,7 +14,7 @@ from gradatim.api.metric_template import MetricTemplate
 from gradatim.core.problems import Problem
 from gradatim.core.templates import TemplateError, check
 from gradatim.core.validation import QUERY_NAMES
-from gradatim.engine import logins
+from gradatim.engine import apprise_rooms, logins
 from gradatim.kube.cache import Cache
 from gradatim.kube.errors import Forbidden, NotFound
 from gradatim.ports.errors import Missing, ProviderError
@@ -112,12 +112,17 @@ class Library:
     async def _alert_problems(self, key: Ref, namespace: str, name: str, path: str) -> list[Problem]:
         try:
             provider = self.provider(namespace, name)
-            registry.notifier(provider.spec.type)
+            address = provider.spec.address
             if provider.spec.secret_ref is not None:
                 secret = await self.secret(namespace, provider.spec.secret_ref.name, key)
-                if not secret.get("address"):
+                address = secret.get("address", "")
+                if not address:
                     text = f"alert provider {name}.{namespace} secret does not contain an address"
                     return [Problem(path, text, blocks=False)]
+            if provider.spec.type == apprise_rooms.TYPE:
+                apprise_rooms.check(address, provider.spec.proxy)
+            else:
+                registry.notifier(provider.spec.type)
         except Missing as error:
             text = f"AlertProvider {name}.{namespace} not found; create it or correct the name"
             return [Problem(path, text if "alertproviders" in error.message else _mendable(error), blocks=False)]

@@ -23,13 +23,10 @@ from gradatim.kube.errors import AlreadyExists
 from gradatim.kube.http import HttpTransport
 from gradatim.kube.limiter import Limiter
 from gradatim.ports.objects import Manifest, Ref, Resource
-from gradatim.sim.api import Api, Request
-from gradatim.sim.builtin import install
-from gradatim.sim.builtin.catalogue import POD
+from gradatim.sim.apiserver import api_server
 from gradatim.sim.controllers import Controllers
-from gradatim.sim.crds import Definitions
-from gradatim.sim.garbage import Garbage
 from gradatim.sim.http import serve
+from gradatim.sim.pod_logs import PodLogs
 from gradatim.sim.pods.processes import ProcessPods
 from gradatim.sim.prometheus import Prometheus
 from gradatim.sim.proxy_metrics import cluster_targets
@@ -78,54 +75,21 @@ class LocalCluster:
 async def local_cluster(release: Release, folder: Path, port: int = 0) -> AsyncIterator[LocalCluster]:
     """Start everything that a release needs, and take it down again."""
     async with AsyncExitStack() as stack:
-        store = Store(time.time)
-        install(store)
-        Definitions(store)
-        Garbage(store)
-        pods = ProcessPods()
+        server, pods = api_server(time.time), ProcessPods()
+        store, server.logs = server.store, PodLogs(server.store, pods)
         stack.push_async_callback(pods.close)
-        logs = _Logs(store, pods)
-        api = await stack.enter_async_context(serve(Api(store, logs.read), "127.0.0.1", port))
+        api = await stack.enter_async_context(serve(server, "127.0.0.1", port))
         cluster = LocalCluster(store, await _client(stack, api), api, folder)
         cluster.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(api)))
         await _background(stack, Controllers(store, pods).run())
         await cluster.apply([_space(name) for name in (NAMESPACE, "ingress-nginx")])
-        await cluster.apply([*crds(), *map(_open_crd, release.crds)])
+        await cluster.apply([*crds(), *map(open_definition, release.crds)])
         cluster.traefik = await stack.enter_async_context(Traefik(api, (release.traefik,)))
         await cluster.apply(release.prepare(cluster.traefik.web_port))
         cluster.prometheus = await _prometheus(stack, cluster)
         names = Names(store, {METRICS_SERVICE: cluster.prometheus.removeprefix("http://")})
         cluster.proxy = await stack.enter_async_context(forward_proxy(names))
         yield cluster
-
-
-class _Logs:
-    """What `kubectl logs` shows."""
-
-    def __init__(self, store: Store, pods: ProcessPods) -> None:
-        self._store = store
-        self._pods = pods
-
-    def read(self, namespace: str, name: str, request: Request) -> str | AsyncIterator[bytes]:
-        """The lines so far; with `follow` also those to come, until the pod is gone."""
-        tail = int(request.first("tailLines") or 0)
-        lines = self._lines(namespace, name)[-tail:]
-        text = "".join(f"{line}\n" for line in lines)
-        return self._follow(namespace, name, text) if request.flag("follow") else text
-
-    async def _follow(self, namespace: str, name: str, shown: str) -> AsyncIterator[bytes]:
-        seen = len(self._lines(namespace, name))
-        yield shown.encode()
-        while self._store.find(Ref(POD, namespace, name)) is not None:
-            await asyncio.sleep(0.2)
-            lines = self._lines(namespace, name)
-            for line in lines[seen:]:
-                yield f"{line}\n".encode()
-            seen = max(seen, len(lines))
-
-    def _lines(self, namespace: str, name: str) -> list[str]:
-        pod = self._store.find(Ref(POD, namespace, name))
-        return [] if pod is None else self._pods.logs(pod["metadata"]["uid"])
 
 
 async def _client(stack: AsyncExitStack, api: str) -> Client:
@@ -161,7 +125,7 @@ def _space(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _open_crd(resource: Resource) -> Manifest:
+def open_definition(resource: Resource) -> Manifest:
     """A definition that takes any content: the proxy's own kinds, of which we only need that they are served."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     return {

@@ -31,7 +31,7 @@ class Names:
         namespace = rest.removesuffix(".cluster.local").removesuffix(".svc")
         if f"{name}.{namespace}" in self._fixed:
             return self._fixed[f"{name}.{namespace}"]
-        for found in self._store.list(ENDPOINT_SLICE, namespace):
+        for found in self._store.list(ENDPOINT_SLICE, namespace) if namespace else ():
             if (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != name:
                 continue
             for endpoint in found.get("endpoints") or ():
@@ -54,9 +54,13 @@ async def forward_proxy(names: Names) -> AsyncIterator[str]:
             address, _, port = place.rpartition(":")
             headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
             target = url.with_host(address).with_port(int(port))
-            async with session.request(request.method, target, headers=headers, data=await request.read()) as answer:
-                kept = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
-                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+            body = await request.read()
+            try:
+                async with session.request(request.method, target, headers=headers, data=body) as answer:
+                    kept = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
+                    return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+            except (aiohttp.ClientError, OSError) as error:
+                return web.Response(status=502, text=f"{url.host} at {place} does not answer: {error}")
 
         runner = web.ServerRunner(web.Server(forward), shutdown_timeout=0.5)
         await runner.setup()

@@ -23,7 +23,7 @@ _MISSING = "The playground needs more than the operator: pip install 'gradatim[p
 
 
 def main(argv: Sequence[str]) -> int:
-    """Play; 0 only if version 2 was promoted, version 3 was rolled back and no request failed."""
+    """Play; 0 only if version 2 was promoted, version 3 was rolled back and no request failed, 130 if interrupted."""
     found = _parser().parse_args(argv)
     try:
         return asyncio.run(_main(found))
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     except (GradatimError, TimeoutError) as error:
         sys.stderr.write(f"gradatim playground: {error}\n")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 

@@ -42,7 +42,10 @@ class Story:
             await self._start(load)
         self._journal.chapter = "initialization"
         self._journal.say(f"kubectl apply -f canary.yaml   ({self._release.title})")
-        await self._cluster.apply(_in_namespace(self._shorten(self._release.analysis())))
+        manifests = self._release.analysis()
+        if self._shortened:
+            manifests = shortened(manifests, self._release.interval)
+        await self._cluster.apply(_in_namespace(manifests))
         await self._phase(Phase.INITIALIZED)
         if self._release.mesh != "nginx":
             await self._cluster.traefik.wait_for_route(HOST)
@@ -125,14 +128,14 @@ class Story:
                 f"waited {patience:.0f} s for {what}; the Canary is in phase {self._now().value!r}"
             ) from None
 
-    def _shorten(self, manifests: list[Manifest]) -> list[Manifest]:
-        if not self._shortened:
-            return manifests
-        shortened = copy.deepcopy(manifests)
-        for manifest in shortened:
-            if manifest["kind"] == CANARY.kind:
-                manifest["spec"]["analysis"]["interval"] = self._release.interval
-        return shortened
+
+def shortened(manifests: list[Manifest], interval: str) -> list[Manifest]:
+    """The same with another analysis interval."""
+    made = copy.deepcopy(manifests)
+    for manifest in made:
+        if manifest["kind"] == CANARY.kind:
+            manifest["spec"]["analysis"]["interval"] = interval
+    return made
 
 
 def _in_namespace(manifests: list[Manifest]) -> list[Manifest]:

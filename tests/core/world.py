@@ -55,13 +55,13 @@ class Workload:
     configs: dict[str, str] | None = None
     running: bool = True
     state: Readiness = field(default_factory=Ready)
-    pods: bool | None = None
-    """Whether a pod is available; None: exactly when it is running and ready."""
+    pods: bool = False
+    """Whether a pod is available although the rollout is not ready."""
 
     @property
     def serves(self) -> bool:
         """Whether it could take traffic."""
-        return self.running and isinstance(self.state, Ready) if self.pods is None else self.pods
+        return self.running and (self.pods or isinstance(self.state, Ready))
 
 
 @dataclass
@@ -95,7 +95,7 @@ class World:
     offline: str = ""
     problems: tuple[Problem, ...] = ()
     references: tuple[Problem, ...] = ()
-    reverted: set[str] = field(default_factory=set)
+    given_back: bool = False
     rolls: Readiness = field(default_factory=Ready)
     """How far the primary is right after it was made or changed."""
     conflicts: int = 0
@@ -289,9 +289,11 @@ class World:
                 self._changes("finalizers", tuple(set(self.finalizers) - {FINALIZER}), "finalizer removed")
                 self.gone = self.deleted and not self.finalizers
             case verdict.RevertApex():
-                self._changes("reverted", self.reverted | {"apex"}, "apex reverted")
+                if Part.APEX not in self.missing:
+                    self.missing.add(Part.APEX)
+                    self._wrote("apex reverted")
             case verdict.RevertRoutes():
-                self._changes("reverted", self.reverted | {"routes"}, "routes reverted")
+                self._changes("given_back", True, "routes reverted")
             case _:
                 raise TypeError(f"no world carries out {action!r}")
 

@@ -96,6 +96,7 @@ def _give_up(known: Known, seen: TargetSeen, why: str) -> Plan:
         ),
         news=news.given_up(known.canary, why),
         afterwards=Phase.FAILED,
+        again=True,
         ticked=True,
     )
 
@@ -202,6 +203,7 @@ def roll_back(known: Known, *told: News, why: str) -> Plan:
         news=(*told, news.failed(known.canary) if to == ALL_PRIMARY else news.failed_in_place(known.canary)),
         weights=to,
         afterwards=Phase.FAILED,
+        again=True,
         ticked=True,
     )
 

@@ -14,7 +14,7 @@ import msgspec
 
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import CanaryStatus, Phase
-from gradatim.core import news
+from gradatim.core import expected, news
 from gradatim.core.changes import is_applied
 from gradatim.core.hold import Held, pending, possible, shaped, target
 from gradatim.core.news import News
@@ -30,6 +30,7 @@ from gradatim.core.verdict import (
     Plan,
     PrimaryReady,
     Promote,
+    RevertApex,
     Settle,
     SourcesOnline,
     StopCanary,
@@ -67,9 +68,10 @@ def _set_up(known: Known) -> Plan:
         if known.status.last_applied_spec and not is_applied(known.status, seen):
             copied = (news.copying(known.canary),)
             return Plan(actions=(Promote(seen.revision),), status=_copied(known, seen), news=copied, again=True)
-        return _give_up(known, state) if isinstance(state, Stuck) else pending(known, state, tell=True)
+        return _give_up(known, seen, state) if isinstance(state, Stuck) else pending(known, state, tell=True)
     possible(known, Part.SCALER, Part.APEX, Part.ROUTES)  # nothing is moved for what then turns out not to work
     shaped(known, Part.SCALER, Part.APEX, Part.ROUTES, tell=False)
+    expected.repair(known)  # routes that were there before us may send traffic to the target
     return _done(known, seen)
 
 
@@ -108,12 +110,22 @@ def _done(known: Known, seen: TargetSeen) -> Plan:
     )
 
 
-def _give_up(known: Known, state: Stuck) -> Plan:
-    """The primary never came up. The target serves as it did before: nothing of it is taken away."""
+def _give_up(known: Known, seen: TargetSeen, state: Stuck) -> Plan:
+    """The primary never came up, or did not stay. The target serves as it did before: nothing of it is taken away."""
+    status = known.status if known.status.last_applied_spec else _copied(known, seen)
     return Plan(
-        status=record(known, Phase.FAILED, why=state.message, waiting_for="a revision that starts"),
+        actions=(RevertApex(),),
+        status=record(
+            known,
+            Phase.FAILED,
+            why=state.message,
+            last_applied_spec=status.last_applied_spec,
+            tracked_configs=status.tracked_configs,
+            waiting_for="a revision that starts",
+        ),
         news=(news.warning(state.message), *news.initialization_failed(known.canary, state.message)),
         afterwards=Phase.FAILED,
+        again=True,
     )
 
 

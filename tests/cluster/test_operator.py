@@ -9,6 +9,7 @@ import pytest
 
 from cluster.client import Client, path
 from cluster.fixtures import Cluster
+from cluster.namespaces import until
 from cluster.operator import Account, Operator
 from cluster.prometheus import Prometheus
 from gradatim.ports.objects import CANARY, CONFIG_MAP
@@ -21,8 +22,12 @@ async def test_it_starts_reads_and_asks_for_nothing_that_it_may_not(
     operators: Operators, prometheus: Prometheus
 ) -> None:
     operator = await operators(metrics_server=prometheus.url, mesh_provider="nginx")
+
+    async def watches() -> bool:
+        return ("flagger.app", "canaries", "watch") in operator.audit.used()
+
+    await until(watches, "a watch of Canaries in the audit log")
     requests = operator.audit.requests()
-    assert ("flagger.app", "canaries", "watch") in operator.audit.used()
     assert {request.user for request in requests} == {operator.account.user}
     assert operator.audit.forbidden() == []
     assert operator.audit.used() <= operator.account.granted()

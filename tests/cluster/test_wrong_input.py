@@ -27,7 +27,7 @@ from cluster.prometheus import Prometheus
 from gradatim.ports.objects import CANARY, DEPLOYMENT, EVENT, INGRESS, SERVICE, Manifest
 
 HEALTHY = "healthy"
-WITHIN = 5.0
+WITHIN = 30.0
 """Seconds in which a user is told."""
 RELEASED_WITHIN = 20.0
 """Seconds for a release of two steps at an interval of one second, on a machine that does much else."""

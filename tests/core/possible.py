@@ -86,7 +86,8 @@ def check_plan(known: Known, plan: Plan, world: World) -> None:
         assert 0 <= status.canary_weight <= TOTAL
         assert status.phase is not Phase.UNSET, "a phase is recorded"
         assert {"Promoted", "Ready"} <= {condition.type for condition in status.conditions}
-        if status.phase in (Phase.SUCCEEDED, Phase.FAILED) and status.phase is not known.status.phase:
+        ends = status.phase in (Phase.SUCCEEDED, Phase.FAILED) and status.phase is not known.status.phase
+        if ends and verdict.RevertApex() not in plan.actions:
             check_end(world, live)
 
 

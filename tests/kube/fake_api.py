@@ -83,6 +83,8 @@ class FakeApi:
         self.refusals: list[tuple[str, str, Reply]] = []
         self.gates: list[tuple[str, str, Gate]] = []
         self.page_limit: int | None = None
+        self.snapshots: dict[tuple[str, str, int], list[Manifest]] = {}
+        """What the pages of a list are cut from: all of them show the same moment."""
 
     # what tests do to it
 
@@ -328,10 +330,12 @@ class FakeApi:
             version, start = map(int, query["continue"].split(":"))
             if version < self.oldest[collection]:
                 return _reply(410, status(410, reason="Expired"))
+            found = self.snapshots.get((collection, namespace, version), found)
         limit = self.page_limit or int(query.get("limit", "0")) or len(found)
         metadata = {"resourceVersion": str(version)}
         if start + limit < len(found):
             metadata["continue"] = f"{version}:{start + limit}"
+            self.snapshots[collection, namespace, version] = found
         items = [{k: v for k, v in obj.items() if k not in ("apiVersion", "kind")} for obj in found]
         return _reply(200, {"kind": "List", "metadata": metadata, "items": items[start : start + limit]})
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return asyncio.run(_main(found))
     except ModuleNotFoundError as error:
-        sys.stderr.write(_MISSING.format(error.name) + "\n")
+        sys.stderr.write(_MISSING.format((error.name or "").partition(".")[0]) + "\n")
         return 2
     except (GradatimError, TimeoutError) as error:
         sys.stderr.write(f"gradatim playground: {error}\n")

@@ -63,6 +63,8 @@ class Crew:
         self._clock = clock
         self._memories: dict[Ref, Memory] = {}
         self._canaries: dict[Ref, Canary] = {}
+        self._editions: dict[Ref, list[Edition]] = {}
+        """News of reconciles that are not at rest yet."""
 
     async def look(self, key: Ref) -> tuple[Known, Site] | None:
         """What is known of a Canary now; None when it is gone."""
@@ -119,17 +121,23 @@ class Crew:
             self._telemetry.lasted(canary, max(0.0, self._clock.now() - known.now))
 
     def tell(self, known: Known, plan: Plan) -> None:
-        """Publish the plan's news, without those that were told already."""
+        """Keep the plan's news, without those that were told already, until they are handed over."""
         canary = known.canary
         if plan.status is not None:
             canary = msgspec.structs.replace(canary, status=plan.status)
-        self._publish(canary, known.canary, plan.news, plan)
+        self._keep(canary, known.canary, plan.news, plan)
+
+    def hand_over(self, key: Ref) -> None:
+        """Publish what was kept."""
+        for edition in self._editions.pop(key, ()):
+            self._newsroom.publish(key, edition)
 
     def complain(self, key: Ref, news: tuple[News, ...]) -> None:
         """Publish news about a look that failed."""
         canary = self._canaries.get(key)
         if canary is not None and news:
-            self._publish(canary, canary, news, Plan())
+            self._keep(canary, canary, news, Plan())
+            self.hand_over(key)
 
     async def hinder(self, key: Ref, text: str) -> None:
         """Say in the status what a look failed of, unless it says so already; not being able to is no further error."""
@@ -199,11 +207,11 @@ class Crew:
         """Providers for a Canary whose own cannot be told; nothing is ever looked at or written through them."""
         return Providers(registry.mesh("kubernetes"), registry.workload("Deployment", "apps/v1"), None)
 
-    def _publish(self, canary: Canary, before: Canary, news: tuple[News, ...], plan: Plan) -> None:
+    def _keep(self, canary: Canary, before: Canary, news: tuple[News, ...], plan: Plan) -> None:
         key = self._key(canary)
         memory = self._memories[key]
         untold = tuple(memory.untold(news, self._clock.ticks()))
-        self._newsroom.publish(key, Edition(canary, before.status.phase, untold, plan.afterwards))
+        self._editions.setdefault(key, []).append(Edition(canary, before.status.phase, untold, plan.afterwards))
 
     def _key(self, canary: Canary) -> Ref:
         return key_of(canary.namespace, canary.name)

@@ -30,6 +30,13 @@ class Unsettled(Bug):
 
 async def reconcile(key: Ref, crew: Crew) -> float | None:
     """Bring one Canary a step further; return the seconds until it wants to be looked at again."""
+    try:
+        return await _come_to_rest(key, crew)
+    finally:
+        crew.hand_over(key)  # a rollback takes two plans: traffic first, then the news of both
+
+
+async def _come_to_rest(key: Ref, crew: Crew) -> float | None:
     outside: dict[Question[Any], Any] = {}
     for _ in range(ROUNDS):
         looked = await crew.look(key)

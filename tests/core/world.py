@@ -103,6 +103,8 @@ class World:
 
     told: list[str] = field(default_factory=list)
     alerted: list[str] = field(default_factory=list)
+    forgettable: set[str] = field(default_factory=set)
+    """Events of which the operator remembers that they were told."""
     writes: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -258,8 +260,10 @@ class World:
 
     def _tell(self, item: Event | Alert) -> None:
         match item:
-            case Event(text=text, warning=warning):
+            case Event(text=text, warning=warning, once=once):
                 self.told.append(f"{'W' if warning else 'N'} {text}")
+                if once:
+                    self.forgettable.add(self.told[-1])
             case Alert(text=text, severity=severity, details=details):
                 self.alerted.append(f"{severity}{' with details' if details else ''}: {text}")
 

@@ -91,7 +91,7 @@ def config_changed(now: Mapping[str, str] | None, tracked: Mapping[str, str] | N
 
 def _canonical(value: Json) -> Json:
     match value:
-        case Mapping():
+        case dict() | Mapping():  # in this order: asking for an abstract class is slow
             return {key: _canonical(member) for key, member in value.items() if member is not None}
         case list():
             return [_canonical(member) for member in value]

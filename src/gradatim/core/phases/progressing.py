@@ -79,7 +79,10 @@ def _under_way(known: Known) -> bool:
     status, analysis = known.status, known.canary.spec.analysis
     if status.canary_weight or status.iterations:
         return True
-    return analysis.mirror and expected.live_routes(known).mirrored
+    if not analysis.mirror:
+        return False
+    live = expected.live_routes(known)
+    return live.mirrored or live.canary > 0
 
 
 def _fresh(known: Known) -> bool:

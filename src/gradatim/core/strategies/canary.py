@@ -17,7 +17,8 @@ from gradatim.core.weights import MIRRORED, max_weight, next_weight, split
 def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
     """More traffic, or the promotion."""
     analysis, weight = known.canary.spec.analysis, known.status.canary_weight
-    mirrored = analysis.mirror and known.traits.mirrors and weight == 0 and live_routes(known).mirrored
+    mirrors = analysis.mirror and known.traits.mirrors and weight == 0
+    mirrored = mirrors and live_routes(known).mirrored
     if not mirrored and known.status.phase is Phase.PROGRESSING:
         verdict = gates.all_pass(known, "confirm-traffic-increase", Phase.PROGRESSING)
         if verdict.failed is not None:
@@ -25,7 +26,7 @@ def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[
         told = (*told, *(news.gate_passed("confirm-traffic-increase", hook) for hook in verdict.passed))
     if weight >= max_weight(analysis):
         return promote_when_confirmed(known, seen, told, results)
-    if analysis.mirror and known.traits.mirrors and weight == 0 and not mirrored:
+    if mirrors and not mirrored and not live_routes(known).canary:  # else the record of the first step was lost
         return advance(known, MIRRORED, (*told, news.advance_weight(known.canary, 0)), results, canary_weight=0)
     to = split(next_weight(analysis, weight))
     return advance(known, to, (*told, news.advance_weight(known.canary, to.canary)), results, canary_weight=to.canary)

@@ -2,8 +2,8 @@
 
 Times and generated names are left out; numbers, conditions with their reasons and messages, revisions and the order
 of the reasons of Progressing are compared. Of endpoints only the ready ones: the stand-in for the kubelet gives broken
-pods no address. Of the reasons not ReplicaSetUpdated and NewReplicaSetCreated: the real controller passes over them when
-it is quick.
+pods no address. Of the reasons not ReplicaSetUpdated and NewReplicaSetCreated: the real controller passes over them
+when it is quick.
 """
 
 from __future__ import annotations

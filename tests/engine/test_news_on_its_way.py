@@ -18,7 +18,7 @@ from gradatim.engine.clock import Clock
 from gradatim.engine.hooks import Caller
 from gradatim.engine.newsroom import Edition, Newsroom
 from gradatim.engine.recorder import Recorder
-from gradatim.kube.errors import NotFound, Unavailable
+from gradatim.kube.errors import Forbidden, NotFound, Unavailable
 from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
 from gradatim.ports.notifier import Address
 from gradatim.ports.objects import CANARY, Manifest, Ref
@@ -135,9 +135,20 @@ async def test_events_of_one_canary_keep_their_order_and_event_hooks_hear_them()
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("virtual_time")
+async def test_an_event_that_the_api_server_does_not_take_at_once_is_written_later() -> None:
+    server, rooms = ApiServer(), Rooms()
+    server.fail = Unavailable("away for a moment")
+    room = newsroom(server, rooms)
+    room.publish(KEY, edition(Event(text="one"), Event(text="two")))
+    await room.drain(60)
+    assert server.told() == [("Normal", "one", 1), ("Normal", "two", 1)]
+
+
+@pytest.mark.asyncio
 async def test_an_event_that_cannot_be_written_still_reaches_the_hooks() -> None:
     server, rooms = ApiServer(), Rooms()
-    server.fail = Unavailable("down")
+    server.fail = Forbidden("not for you")
     room = newsroom(server, rooms, event_webhook="http://everywhere/")
     room.publish(KEY, edition(Event(text="one")))
     await room.drain(1)

@@ -21,12 +21,16 @@ from gradatim.core.news import Alert, Event, News
 from gradatim.engine.alerts import Alerts
 from gradatim.engine.hooks import Caller
 from gradatim.engine.recorder import Recorder
+from gradatim.kube.errors import Conflict, Unavailable
 from gradatim.ports.objects import Ref
 
 log = logging.getLogger(__name__)
 
 HELD = 200
 """News of one Canary that wait for a slow receiver; the oldest go first when there are more."""
+
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds between the attempts to write an event."""
 
 
 class Edition(msgspec.Struct, frozen=True):
@@ -122,7 +126,7 @@ class Newsroom:
         canary = edition.canary
         log.info(event.text, extra={"canary": _name(canary)})
         try:
-            await self._recorder.record(canary, event)
+            await self._write(canary, event)
         except GradatimError as error:
             log.error("event not written: %s", error.message, extra={"canary": _name(canary)})
         own = tuple(hook for hook in canary.spec.analysis.webhooks if hook.kind == "event")
@@ -132,6 +136,15 @@ class Newsroom:
             refusal = await self._refusal(canary, hook, payload)
             if refusal is not None:
                 log.error("error sending event to webhook: %s", refusal, extra={"canary": _name(canary)})
+
+    async def _write(self, canary: Canary, event: Event) -> None:
+        """An API server that is away for a moment costs no event: users read releases by them."""
+        for pause in PAUSES:
+            try:
+                return await self._recorder.record(canary, event)
+            except (Conflict, Unavailable):
+                await asyncio.sleep(pause)
+        return await self._recorder.record(canary, event)
 
     async def _refusal(self, canary: Canary, hook: Webhook, payload: bytes) -> str | None:
         """Call a hook; what went wrong, or None."""

@@ -43,13 +43,17 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     annotations: dict[str, str] = {}
 
 
-def decode_canary(manifest: dict[str, Any]) -> Canary:
-    """A Canary from its manifest.
+def decode_canary(manifest: dict[str, Any], before: Canary | None = None) -> Canary:
+    """A Canary from its manifest. The spec of an earlier reading is taken over if the generation is still the same.
 
     Raises:
         InvalidField: with the path of the field and what belongs there.
     """
     meta = _metadata(manifest)
+    if before is not None and (before.uid, before.generation) == (meta.uid, meta.generation) and meta.generation:
+        spec = before.spec
+    else:
+        spec = _convert(manifest.get("spec") or {}, CanarySpec, "spec")
     return Canary(
         name=meta.name,
         namespace=meta.namespace,
@@ -58,7 +62,7 @@ def decode_canary(manifest: dict[str, Any]) -> Canary:
         deleted=bool(meta.deletion_timestamp),
         finalizers=meta.finalizers,
         annotations=meta.annotations,
-        spec=_convert(manifest.get("spec") or {}, CanarySpec, "spec"),
+        spec=spec,
         status=decode_status(manifest),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _SECONDS = {
     "ns": Fraction(1, 1_000_000_000),
@@ -22,6 +23,7 @@ _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _TOO_MUCH = Fraction(2**63, 1_000_000_000)  # Go counts nanoseconds in 64 bits, and one more below zero
 
 
+@lru_cache(maxsize=256)  # every look at a Canary reads the same few texts a dozen times
 def parse_duration(text: str) -> float:
     """Seconds in a Go duration.
 

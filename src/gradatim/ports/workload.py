@@ -58,7 +58,7 @@ class Workload(Protocol):
         ...
 
     def facts(self, canary: Canary, settings: Settings, seen: Seen) -> Facts:
-        """What the target is now."""
+        """What the target is now; told by the Canary's spec and deletion and by what was seen, and by nothing else."""
         ...
 
     def create(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:

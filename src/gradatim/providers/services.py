@@ -14,7 +14,6 @@ gone or was never taken over does not hold up a deletion.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -199,7 +198,7 @@ def _kept_or_new(found: Manifest, wanted: list[Manifest]) -> list[Manifest]:
     """The live ports where they say the same in any order, else the wanted ones with their node ports."""
     live = manifests.items(found, "spec", "ports")
     if _ordered(live) == _ordered(wanted):
-        return copy.deepcopy(live)
+        return manifests.copy_of(live)
     return [_with_node_port(port, live) for port in wanted]
 
 

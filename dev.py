@@ -4,6 +4,7 @@
     python3 dev.py test [ARGS]     all checks and all tests
     python3 dev.py check           format, lint, types and import contracts only
     python3 dev.py format          rewrite the sources with the formatter
+    python3 dev.py docs [--check]  write the reference pages anew, or only say which are not up to date
     python3 dev.py run CMD …       any program of the environment
 
 The environment lives in a cache folder (`GRADATIM_CACHE`, else `~/.cache/gradatim`), keyed by the interpreter, this
@@ -43,6 +44,8 @@ def main(argv: list[str]) -> int:
         case ["format"]:
             home = environment("dev")
             return run(home, "ruff", "format", ".") or run(home, "ruff", "check", "--fix", ".")
+        case ["docs", *rest]:
+            return run(environment("dev"), "python", "docs/generate", *rest)
         case ["run", *rest] if rest:
             return run(environment("dev"), *rest)
     print(__doc__, file=sys.stderr)

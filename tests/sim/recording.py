@@ -41,7 +41,8 @@ CHANGING = {
 }
 SETTLED = (None, "None", ["None"])
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-ALLOTTED = re.compile(r"\b10\.96\.\d+\.\d+\b")
+RECORD = re.compile(r"(in record|current:) \(?\d+\)?")
+ALLOTTED = re.compile(r"\b10\.96\.\d+\.\d+\b|(?<=:)3[0-2]\d{3}(?=/)")
 AGE = re.compile(r"^(<invalid>|\d+s)$")
 COMPLAINTS = re.compile(r", (?=[a-zA-Z<][\w.\[\]<>-]*: (?:Invalid|Required|Unsupp|Dupl|Forb|Too|Not))")
 
@@ -84,7 +85,9 @@ def steady(value: Any, key: str = "") -> Any:
         items = [steady(item, "cell" if key == "cells" else "") for item in value]
         return sorted(items, key=json.dumps) if key == "causes" else items
     if isinstance(value, str):
-        return "AGE" if key == "cell" and AGE.match(value) else ALLOTTED.sub("*", UID.sub("*", value))
+        return (
+            "AGE" if key == "cell" and AGE.match(value) else RECORD.sub(r"\1 *", ALLOTTED.sub("*", UID.sub("*", value)))
+        )
     return value
 
 

@@ -6,7 +6,7 @@ verb does is in `sim.rest`, what the objects are allowed to be in `sim.builtin` 
 
 from __future__ import annotations
 
-from gradatim.sim.refusals import NotFound, Refused
+from gradatim.sim.refusals import Refused
 from gradatim.sim.rest import deleting, discovery, faults, patching, reading, routes, shapes, subresources, writing
 from gradatim.sim.rest.faults import Fault
 from gradatim.sim.rest.messages import Request, Response
@@ -64,14 +64,9 @@ class Api:
 
     def _resource(self, request: Request) -> Response:
         place = routes.take_apart(request.path)
-        if place is None:
-            return _nothing_here()
-        try:
-            route = routes.find(self.store, place)
-        except NotFound:
-            if any(kind.group == place.group for _, kind in discovery.served(self.store)):
-                raise
-            return _nothing_here()
+        route = routes.find(self.store, place) if place is not None else None
+        if route is None:
+            return Response(404, {"Content-Type": _TEXT}, b"404 page not found\n")
         if route.kind.passing:
             return subresources.review(route, request)
         if route.subresource == "scale":
@@ -100,7 +95,3 @@ class Api:
             case "DELETE":
                 return deleting.delete_collection(self.store, route, request)
         raise writing.not_allowed()
-
-
-def _nothing_here() -> Response:
-    return Response(404, {"Content-Type": _TEXT}, b"404 page not found\n")

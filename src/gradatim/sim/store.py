@@ -50,6 +50,8 @@ class Writer(msgspec.Struct, frozen=True):
 
     manager: str
     operation: str = "Update"
+    version: str = ""
+    """The version of the resource in which it was written; the stored one if it does not say."""
 
 
 CONTROLLERS = Writer("kube-controller-manager")

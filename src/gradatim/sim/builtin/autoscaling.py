@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from gradatim.ports.objects import Manifest
 from gradatim.sim.builtin.kind import Counted
 from gradatim.sim.copying import clone_value
-from gradatim.sim.refusals import Cause, forbidden_field, invalid, required
+from gradatim.sim.refusals import Cause, forbidden_field, invalid, required, unsupported
 
 _CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
 _UP = {
@@ -67,6 +67,7 @@ class HorizontalPodAutoscaler(Counted):
 def _check_metric(metric: Manifest, path: str) -> Iterator[Cause]:
     source = _SOURCES.get(metric["type"])
     if source is None:
+        yield unsupported(f"{path}.type", metric["type"], sorted(_SOURCES))
         return
     if metric.get(source) is None:
         yield required(f"{path}.{source}", "must populate information for the given metric source")

@@ -20,6 +20,7 @@ _NEEDS = {
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
+_EITHER = {"kubernetes.io/basic-auth": ("username", "password")}
 _FIXED = "field is immutable when `immutable` is set"
 
 
@@ -58,6 +59,9 @@ class Secret(Builtin):
         for key in _NEEDS.get(new["type"], ()):
             if key not in data:
                 yield required(f"data[{key}]")
+        either = _EITHER.get(new["type"], ())
+        if either and not set(either) & data.keys():
+            yield from (required(f"data[{key}]") for key in either)
         if old is not None and new["type"] != old["type"]:
             yield invalid("type", new["type"], "field is immutable")
         yield from _check_frozen(new, old, ("data",))

@@ -42,6 +42,14 @@ class Ingress(Counted):
             name = tls.get("secretName")
             wrong = names.subdomain(name) if name else ()
             yield from (invalid(f"spec.tls[{index}].secretName", name, sentence) for sentence in wrong)
+        meant = spec.get("ingressClassName")
+        wrong = names.subdomain(meant) if meant is not None else ()
+        yield from (invalid("spec.ingressClassName", meant, sentence) for sentence in wrong)
+
+    def remarks(self, new: Manifest, old: Manifest | None) -> Iterator[str]:
+        """An annotation that has become a field."""
+        if old is None and CLASS_ANNOTATION in new["metadata"].get("annotations", {}):
+            yield f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
 
 
 def _check_rule(rule: Manifest, path: str) -> Iterator[Cause]:
@@ -49,6 +57,8 @@ def _check_rule(rule: Manifest, path: str) -> Iterator[Cause]:
     if host.startswith("*"):
         if not re.fullmatch(rf"\*\.{names.SUBDOMAIN}", host):
             yield invalid(f"{path}.host", host, _WILDCARD)
+    elif host and _is_address(host):
+        yield invalid(f"{path}.host", host, "must be a DNS name, not an IP address")
     elif host:
         yield from (invalid(f"{path}.host", host, sentence) for sentence in names.subdomain(host))
     if rule.get("http") is None:
@@ -125,10 +135,11 @@ class EndpointSlice(Counted):
     def check(self, new: Manifest, old: Manifest | None) -> Iterable[Cause]:
         """Addresses of the declared type, ports with names of their own."""
         if old is not None and new["addressType"] != old["addressType"]:
-            yield invalid("addressType", new["addressType"], "field is immutable")
+            yield invalid("addressType", None, "field is immutable")
+            return
         for index, endpoint in enumerate(new.get("endpoints") or ()):
             if not endpoint.get("addresses"):
-                yield required(f"endpoints[{index}].addresses", "must contain at least 1 address")
+                yield required(f"endpoints[{index}].addresses")
             for place, address in enumerate(endpoint.get("addresses") or ()):
                 yield from _check_address(new["addressType"], address, f"endpoints[{index}].addresses[{place}]")
         taken: set[str] = set()
@@ -142,10 +153,15 @@ def _check_address(kind: str, address: str, path: str) -> Iterator[Cause]:
     if kind == "FQDN":
         yield from (invalid(path, address, sentence) for sentence in names.subdomain(address))
         return
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
+    if not _is_address(address):
         yield invalid(path, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-        return
-    if found.version != (4 if kind == "IPv4" else 6):
+    elif ipaddress.ip_address(address).version != (4 if kind == "IPv4" else 6):
         yield invalid(path, address, f"must be an {kind} address")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gradatim.ports.objects import Manifest
 from gradatim.sim import names
+from gradatim.sim.builtin.addresses import EXTERNAL, HEADLESS, allot
 from gradatim.sim.builtin.kind import Builtin, masked
 from gradatim.sim.builtin.podspec import check_labels
-from gradatim.sim.refusals import Cause, duplicate, forbidden_field, invalid, invalid_object, required
+from gradatim.sim.refusals import Cause, duplicate, forbidden_field, invalid, required
 from gradatim.sim.store import Store
 
-RANGE = ipaddress.ip_network("10.96.0.0/16")
-KEPT_FREE = 256
-"""The lower end of the range is for addresses that people ask for, such as a cluster's DNS."""
-NODE_PORTS = range(30000, 32768)
-
-_EXTERNAL = ("NodePort", "LoadBalancer")
-_HEADLESS = "None"
 _PORT_RULE = "must be between 1 and 65535, inclusive"
 _AFFINITY_SECONDS = 10800
 
@@ -47,7 +40,7 @@ class Service(Builtin):
         for port in spec.get("ports", ()):
             if not port.get("targetPort"):
                 port["targetPort"] = port["port"]
-        if spec["type"] in _EXTERNAL or (spec["type"] == "ClusterIP" and spec.get("externalIPs")):
+        if spec["type"] in EXTERNAL or (spec["type"] == "ClusterIP" and spec.get("externalIPs")):
             spec.setdefault("externalTrafficPolicy", "Cluster")
         if spec["type"] != "ExternalName":
             spec.setdefault("internalTrafficPolicy", "Cluster")
@@ -64,7 +57,7 @@ class Service(Builtin):
             spec["clusterIPs"] = [spec["clusterIP"]]
         elif before.get("clusterIPs") and spec.get("clusterIPs") == before["clusterIPs"] and not spec.get("clusterIP"):
             del spec["clusterIPs"]
-        if before["type"] in _EXTERNAL and spec["type"] not in _EXTERNAL:
+        if before["type"] in EXTERNAL and spec["type"] not in EXTERNAL:
             _drop_same(spec, before, "externalTrafficPolicy", "allocateLoadBalancerNodePorts", "loadBalancerClass")
         if spec["type"] != "ExternalName" and before["type"] != "ExternalName":
             if not spec.get("clusterIP") and not spec.get("clusterIPs"):
@@ -90,51 +83,8 @@ class Service(Builtin):
 
     def allocate(self, new: Manifest, old: Manifest | None, store: Store) -> None:
         """Hand out a cluster address and node ports."""
-        spec = new["spec"]
-        if spec["type"] == "ExternalName":
-            return
-        if spec.get("clusterIP") and not spec.get("clusterIPs"):
-            spec["clusterIPs"] = [spec["clusterIP"]]
-        elif spec.get("clusterIPs") and not spec.get("clusterIP"):
-            spec["clusterIP"] = spec["clusterIPs"][0]
-        if old is None or "clusterIP" not in old["spec"]:
-            self._give_address(new, store)
-        dual = spec["clusterIP"] == _HEADLESS and not spec.get("selector")
-        spec.setdefault("ipFamilyPolicy", "RequireDualStack" if dual else "SingleStack")
-        spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if dual else ["IPv4"])
-        if spec["type"] in _EXTERNAL:
-            self._give_node_ports(spec, store)
-
-    def _give_address(self, new: Manifest, store: Store) -> None:
-        spec = new["spec"]
-        wanted = spec.get("clusterIP")
-        if wanted == _HEADLESS:
-            return
-        taken = {one["spec"].get("clusterIP") for one in store.scan(self.resource)}
-        if not wanted:
-            first = int(RANGE.network_address)
-            while not wanted or wanted in taken:
-                wanted = str(ipaddress.ip_address(first + store.number(KEPT_FREE, RANGE.num_addresses - 1)))
-            spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
-        elif _address(wanted) is not None:
-            why = ""
-            if _address(wanted) not in RANGE:
-                why = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {RANGE}"
-            elif wanted in taken:
-                why = "provided IP is already allocated"
-            if why:
-                cause = invalid("spec.clusterIPs", spec["clusterIPs"], f"failed to allocate IP {wanted}: {why}")
-                raise invalid_object("", "Service", new["metadata"]["name"], [cause])
-
-    def _give_node_ports(self, spec: Manifest, store: Store) -> None:
-        used = {port.get("nodePort") for one in store.scan(self.resource) for port in one["spec"].get("ports", ())}
-        used |= {port.get("nodePort") for port in spec.get("ports", ())}
-        for port in spec.get("ports", ()):
-            while not port.get("nodePort"):
-                candidate = store.number(NODE_PORTS[0], NODE_PORTS[-1])
-                if candidate not in used:
-                    used.add(candidate)
-                    port["nodePort"] = candidate
+        if new["spec"]["type"] != "ExternalName":
+            allot(new, old, store, self.resource)
 
     def check(self, new: Manifest, old: Manifest | None) -> Iterable[Cause]:
         """Ports, addresses, names."""
@@ -144,20 +94,18 @@ class Service(Builtin):
             if before and now != before:
                 yield invalid("spec.clusterIPs[0]", now, "may not change once set")
         ports = spec.get("ports", [])
-        if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != _HEADLESS:
+        if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != HEADLESS:
             yield required("spec.ports")
         if spec["type"] == "ExternalName" and not spec.get("externalName"):
             yield required("spec.externalName")
+        elif spec["type"] == "ExternalName":
+            name = spec["externalName"].removesuffix(".")
+            yield from (invalid("spec.externalName", spec["externalName"], wrong) for wrong in names.subdomain(name))
         yield from _check_ports(spec, ports)
         yield from check_labels(spec.get("selector", {}), "spec.selector")
-        for index, address in enumerate(spec.get("clusterIPs", ())):
-            if address != _HEADLESS and _address(address) is None:
-                detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-                yield invalid(f"spec.clusterIPs[{index}]", address, detail)
-        if spec.get("ipFamilyPolicy") == "SingleStack":
-            for index, family in enumerate(spec.get("ipFamilies", ())):
-                if family == "IPv6":
-                    yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+        if spec.get("externalTrafficPolicy") and spec["type"] not in EXTERNAL and not spec.get("externalIPs"):
+            detail = "may only be set for externally-accessible services"
+            yield invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail)
 
 
 def _check_ports(spec: Manifest, ports: list[Manifest]) -> Iterator[Cause]:
@@ -174,7 +122,7 @@ def _check_ports(spec: Manifest, ports: list[Manifest]) -> Iterator[Cause]:
         if not 0 < port["port"] < 65536:
             yield invalid(f"{path}.port", port["port"], _PORT_RULE)
         yield from check_target(port["targetPort"], f"{path}.targetPort")
-        if port.get("nodePort") and spec["type"] not in _EXTERNAL:
+        if port.get("nodePort") and spec["type"] not in EXTERNAL:
             yield forbidden_field(f"{path}.nodePort", f"may not be used when `type` is '{spec['type']}'")
     seen: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
@@ -203,13 +151,13 @@ def check_target(target: Any, path: str) -> Iterator[Cause]:
 
 
 def _keep_node_ports(spec: Manifest, before: Manifest) -> None:
-    if spec["type"] in _EXTERNAL and before["type"] in _EXTERNAL:
+    if spec["type"] in EXTERNAL and before["type"] in EXTERNAL:
         given = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", ())}
         for port in spec.get("ports", ()):
             kept = given.get((port["protocol"], port["port"]))
             if not port.get("nodePort") and kept:
                 port["nodePort"] = kept
-    elif before["type"] in _EXTERNAL:
+    elif before["type"] in EXTERNAL:
         given = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", ())}
         for port in spec.get("ports", ()):
             if port.get("nodePort") == given.get((port["protocol"], port["port"])):
@@ -226,10 +174,3 @@ def _take(new: Manifest, old: Manifest, *keys: str) -> None:
     for key in keys:
         if key in old:
             new[key] = old[key]
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

@@ -6,6 +6,7 @@ A rule with something this part does not know is not evaluated; `Unsupported` sa
 from __future__ import annotations
 
 from gradatim.sim.cel.evaluate import Failed, Program, compile_rule
-from gradatim.sim.cel.syntax import Unsupported
+from gradatim.sim.cel.fields import undefined
+from gradatim.sim.cel.syntax import Misspelt, Unsupported, parse
 
-__all__ = ["Failed", "Program", "Unsupported", "compile_rule"]
+__all__ = ["Failed", "Misspelt", "Program", "Unsupported", "compile_rule", "parse", "undefined"]

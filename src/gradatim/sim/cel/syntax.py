@@ -10,7 +10,11 @@ import msgspec
 
 
 class Unsupported(Exception):
-    """Something in an expression that is not known here, or not CEL."""
+    """Something in an expression that is not known here."""
+
+
+class Misspelt(Unsupported):
+    """Something that is no expression at all."""
 
 
 class Literal(msgspec.Struct, frozen=True):
@@ -81,7 +85,7 @@ def parse(text: str) -> Node:
     parser = _Parser(text)
     node = parser.ternary()
     if parser.token:
-        raise Unsupported(f"unexpected {parser.token!r}")
+        raise Misspelt(f"unexpected {parser.token!r}")
     return node
 
 
@@ -95,7 +99,7 @@ class _Parser:
         before = self.token
         match = _TOKEN.match(self._text, self._at)
         if not match:
-            raise Unsupported(f"cannot read {self._text[self._at : self._at + 20]!r}")
+            raise Misspelt(f"cannot read {self._text[self._at : self._at + 20]!r}")
         self._at = match.end()
         self._kind = match.lastgroup or ""
         self.token = match[self._kind]
@@ -109,7 +113,7 @@ class _Parser:
 
     def _expect(self, token: str) -> None:
         if not self._take(token):
-            raise Unsupported(f"expected {token!r}, found {self.token!r}")
+            raise Misspelt(f"expected {token!r}, found {self.token!r}")
 
     def ternary(self) -> Node:
         """`condition ? one : other`, or less."""
@@ -152,7 +156,7 @@ class _Parser:
 
     def _after_dot(self, node: Node, *, optional: bool) -> Node:
         if self._kind != "name":
-            raise Unsupported(f"expected a name, found {self.token!r}")
+            raise Misspelt(f"expected a name, found {self.token!r}")
         name = self._next()
         if self._take("("):
             return Call(name, self._until(")"), node)
@@ -185,7 +189,7 @@ class _Parser:
             return ListOf(self._until("]"))
         if self._take("{"):
             return self._map()
-        raise Unsupported(f"unexpected {self.token or 'end'!r}")
+        raise Misspelt(f"unexpected {self.token or 'end'!r}")
 
     def _map(self) -> Node:
         items: list[tuple[Node, Node]] = []

@@ -104,7 +104,7 @@ class Tracker:
         for one in owners:
             one.fields = fieldsets.subtract(one.fields, gone)
         if taken:
-            mine = Entry(writer.manager, UPDATE, kind.resource.api_version, subresource, taken)
+            mine = Entry(writer.manager, UPDATE, writer.version or kind.resource.api_version, subresource, taken)
             mine.time = "" if subresource == "scale" else timestamp(self._store.now())
             owners = _joined(owners, mine)
         write_down(new, owners)

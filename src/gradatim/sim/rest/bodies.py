@@ -15,6 +15,7 @@ from gradatim.sim.rest.messages import JSON, Request
 from gradatim.sim.schema import protobuf
 from gradatim.sim.schema.reading import IGNORE, Reading, shown
 
+_EXCERPT = 50
 _KNOWN = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
@@ -41,7 +42,7 @@ def decode(request: Request, kind: Kind, served: Resource, reading: Reading) -> 
     else:
         raise unsupported_media()
     if not isinstance(found, dict):
-        raise _unrecognised(served, "json: cannot unmarshal into an object")
+        raise _unrecognised(served, f"{_no_object(found)} ({request.body[:_EXCERPT].hex()})")
     kind.identify(found, served)
     return found
 
@@ -112,6 +113,12 @@ def _paths(value: Any, path: Any) -> list[str]:
         for index, item in enumerate(value):
             found += _paths(item, (path, index))
     return found
+
+
+def _no_object(found: Any) -> str:
+    found_type = {list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(found), "number")
+    wanted = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+    return f"json: cannot unmarshal {found_type} into Go value of type {wanted}"
 
 
 def _unrecognised(served: Resource, why: str) -> Refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradatim.ports.objects import Manifest, Ref
 from gradatim.sim.builtin.kind import types
 from gradatim.sim.history import Snapshot
-from gradatim.sim.refusals import NotFound
+from gradatim.sim.refusals import NotFound, bad_request
 from gradatim.sim.rest import bodies, looking, options, shapes
 from gradatim.sim.rest.messages import Request, Response
 from gradatim.sim.rest.routes import Route
@@ -38,7 +38,7 @@ def delete_collection(store: Store, route: Route, request: Request) -> Response:
             _remove(store, Ref(served, named.get("namespace", ""), named["name"]), asked)
         except NotFound:
             continue  # an owner that went before took it along
-    items = [kind.show(one.manifest, served) for one in found]
+    items = shapes.items(kind, served, found)
     body = {"kind": kind.list_kind, "apiVersion": served.api_version, "metadata": meta}
     return shapes.respond(request, 200, body | {"items": items})
 
@@ -58,7 +58,15 @@ def _body(request: Request) -> Manifest:
     if media not in ("application/json", "application/yaml"):
         raise bodies.unsupported_media()
     found = bodies.from_yaml(request.body)
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        raise bad_request("couldn't get version/kind; json parse error: the body is no object")
+    kind = found.get("kind") or "DeleteOptions"
+    if kind != "DeleteOptions":
+        version = found.get("apiVersion", "")
+        raise bad_request(
+            f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+        )
+    return found
 
 
 def _gone(route: Route, snapshot: Snapshot) -> Manifest:

@@ -86,7 +86,7 @@ def _faults(options: ListOptions) -> list[Cause]:
     if match not in (EXACT, NOT_OLDER):
         return [unsupported(field, match, (EXACT, NOT_OLDER, ""))]
     if match == EXACT and options.version == "0":
-        detail = 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
+        detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
         return [forbidden_field(field, detail)]
     return []
 

@@ -8,13 +8,13 @@ import msgspec
 
 from gradatim.ports.objects import Manifest
 from gradatim.sim.patches import json_patch, merge_patch, strategic
-from gradatim.sim.refusals import Refused, bad_request, invalid, invalid_object
+from gradatim.sim.refusals import Refused, bad_request, forbidden_field, invalid, invalid_object
 from gradatim.sim.rest import applying, bodies, options
 from gradatim.sim.rest.messages import Request, Response
 from gradatim.sim.rest.routes import Route
-from gradatim.sim.rest.writing import not_allowed, written
+from gradatim.sim.rest.writing import not_allowed, updater, written
 from gradatim.sim.schema.reading import Reading, Unreadable
-from gradatim.sim.store import Store, Writer
+from gradatim.sim.store import Store
 
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
@@ -38,8 +38,7 @@ def patch(store: Store, route: Route, request: Request) -> Response:
     if media == APPLY:
         return applying.apply(store, route, request, asked)
     if asked.force is not None:
-        from_apply = "may not be specified for non-apply patch"
-        cause = invalid("force", asked.force, from_apply)
+        cause = forbidden_field("force", "may not be specified for non-apply patch")
         raise invalid_object("meta.k8s.io", "PatchOptions", "", [cause])
     before = route.kind.show(store.snapshot(route.ref).manifest, route.served)
     changed = _changed(route, request, media, before)
@@ -51,7 +50,7 @@ def patch(store: Store, route: Route, request: Request) -> Response:
             route.ref,
             changed,
             route.subresource,
-            writer=Writer(asked.manager),
+            writer=updater(route, asked),
             reading=reading,
             dry_run=asked.dry_run,
         )

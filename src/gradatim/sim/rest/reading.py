@@ -130,14 +130,15 @@ def _render(
         meta = {"continue": "", **meta}
     if shape.media == JSON and not shape.as_:
         return Response(200, {"Content-Type": JSON}, shapes.prettified(request, _joined(route, page, meta)))
-    items = [kind.show(one.manifest, served) for one in page]
     body: Manifest
     if shape.as_ == shapes.TABLE:
-        body = _table(store, route, items, meta, request)
+        body = _table(store, route, [kind.show(one.manifest, served) for one in page], meta, request)
     elif shape.as_:
+        items = [kind.show(one.manifest, served) for one in page]
         partial = [shapes.metadata_only(one) for one in items]
         body = {"kind": f"{shapes.METADATA}List", "apiVersion": shapes.META_V1, "metadata": meta, "items": partial}
     else:
+        items = shapes.items(kind, served, page)
         body = {"kind": kind.list_kind, "apiVersion": served.api_version, "metadata": meta, "items": items}
     return shapes.respond(request, 200, body, shape)
 
@@ -151,9 +152,7 @@ def _joined(route: Route, page: Sequence[Snapshot], meta: Manifest) -> bytes:
     """A list made of encoded objects, without encoding them again."""
     kind, served = route.kind, route.served
     if not kind.shows_as_stored(served):
-        shown = (kind.show(one.manifest, served) for one in page)
-        bare = _BARE if kind.bare_items else ()
-        items = [msgspec.json.encode({k: v for k, v in one.items() if k not in bare}) for one in shown]
+        items = [msgspec.json.encode(one) for one in shapes.items(kind, served, page)]
     elif kind.bare_items:
         items = [one.bare_json for one in page]
     else:
@@ -161,7 +160,5 @@ def _joined(route: Route, page: Sequence[Snapshot], meta: Manifest) -> bytes:
     head = msgspec.json.encode({"kind": kind.list_kind, "apiVersion": served.api_version, "metadata": meta})
     return head[:-1] + b',"items":[' + b",".join(items) + b"]}"
 
-
-_BARE = ("kind", "apiVersion")
 
 __all__ = ["Token", "get", "list_", "too_large"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from gradatim.ports.objects import Ref, Resource
+from gradatim.sim.crds.custom import Custom
 from gradatim.sim.kind import Kind
-from gradatim.sim.refusals import unknown_path
+from gradatim.sim.refusals import not_found, unknown_path
 from gradatim.sim.store import Store
 
 _OF_NAMESPACES = frozenset(("status", "finalize"))
@@ -54,13 +55,18 @@ def take_apart(path: str) -> Place | None:
     return Place(group, version, plural, namespace, name, "/".join(deeper))
 
 
-def find(store: Store, place: Place) -> Route:
-    """The route of a place; NotFound if nothing is served there."""
-    found = store.serving(place.group, place.version, place.plural)
-    if found is None:
+def find(store: Store, place: Place) -> Route | None:
+    """The route of a place; NotFound if its group knows of no such thing, None if there is not even the group."""
+    kind, served = store.serving(place.group, place.version, place.plural) or (None, None)
+    if kind is not None and served is not None and _fits(place, served):
+        if not place.subresource or place.subresource in kind.subresources:
+            return Route(kind, served, place.namespace, place.name, place.subresource)
+        if isinstance(kind, Custom):
+            raise not_found(served, place.name)
+    if any(one.resource.group == place.group and not isinstance(one, Custom) for one in store.kinds()):
         raise unknown_path()
-    kind, served = found
-    fits = bool(place.namespace) or not place.name if served.namespaced else not place.namespace
-    if not fits or (place.subresource and place.subresource not in kind.subresources):
-        raise unknown_path()
-    return Route(kind, served, place.namespace, place.name, place.subresource)
+    return None
+
+
+def _fits(place: Place, served: Resource) -> bool:
+    return bool(place.namespace) or not place.name if served.namespaced else not place.namespace

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 import yaml
 
-from gradatim.ports.objects import Manifest
+from gradatim.ports.objects import Manifest, Resource
+from gradatim.sim.history import Snapshot
+from gradatim.sim.kind import Kind
 from gradatim.sim.refusals import Refused
 from gradatim.sim.rest.messages import JSON, Request, Response
 
@@ -79,3 +81,11 @@ def metadata_only(obj: Manifest) -> Manifest:
 
 
 Render = Callable[[Manifest], Any]
+
+
+def items(kind: Kind, served: Resource, objects: Iterable[Snapshot]) -> list[Manifest]:
+    """Objects as a list carries them: those of built-in kinds leave their kind to the list."""
+    shown = [kind.show(one.manifest, served) for one in objects]
+    if not kind.bare_items:
+        return shown
+    return [{key: value for key, value in one.items() if key not in ("kind", "apiVersion")} for one in shown]

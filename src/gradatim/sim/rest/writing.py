@@ -24,7 +24,7 @@ def create(store: Store, route: Route, request: Request) -> Response:
     asked = options.write_options(request, "CreateOptions")
     reading = Reading(asked.validation)
     obj = bodies.decode(request, route.kind, route.served, reading)
-    outcome = store.insert(route.ref, obj, writer=Writer(asked.manager), reading=reading, dry_run=asked.dry_run)
+    outcome = store.insert(route.ref, obj, writer=updater(route, asked), reading=reading, dry_run=asked.dry_run)
     return written(route, request, outcome, reading)
 
 
@@ -40,9 +40,14 @@ def update(store: Store, route: Route, request: Request) -> Response:
         raise bad_request(told)
     _check_identity(store, route, obj)
     outcome = store.replace(
-        route.ref, obj, route.subresource, writer=Writer(asked.manager), reading=reading, dry_run=asked.dry_run
+        route.ref, obj, route.subresource, writer=updater(route, asked), reading=reading, dry_run=asked.dry_run
     )
     return written(route, request, outcome, reading)
+
+
+def updater(route: Route, asked: options.WriteOptions) -> Writer:
+    """Who owns what such a request changes."""
+    return Writer(asked.manager, version=route.served.api_version)
 
 
 def _check_identity(store: Store, route: Route, obj: Manifest) -> None:

@@ -165,7 +165,7 @@ def _node(obj: Manifest, now: float) -> Cells:
 
 
 def _endpoint_slice(obj: Manifest, now: float) -> Cells:
-    ports = [str(port.get("port") or port.get("name") or "*") for port in obj.get("ports") or ()]
+    ports = [str(port.get("port") or port.get("name", "*")) for port in obj.get("ports") or ()]
     addresses = [one for endpoint in obj.get("endpoints") or () for one in endpoint.get("addresses") or ()]
     shown = [some(ports, 3) or "<unset>", some(addresses, 3) or "<unset>"]
     return [_name(obj), obj.get("addressType", ""), *shown, age(obj, now)]
@@ -256,8 +256,18 @@ def _aged(obj: Manifest, now: float) -> Cells:
     return [_name(obj), age(obj, now)]
 
 
-def _created(obj: Manifest, _now: float) -> Cells:
-    return [_name(obj), obj["metadata"]["creationTimestamp"]]
+def _definition(obj: Manifest, _now: float) -> Cells:
+    spec, named = obj["spec"], obj["spec"]["names"]
+    versions = [
+        one["name"] + ("(storage)" if one.get("storage") else "") for one in spec["versions"] if one.get("served")
+    ]
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    established = any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+    wide = [spec["group"], named["kind"], ",".join(named.get("shortNames") or ()), established]
+    return [_name(obj), spec["scope"], ",".join(versions), obj["metadata"]["creationTimestamp"], *wide]
+
+
+_DEFINITION_WIDE = ("Group", "Kind", "ShortNames", "Established:boolean")
 
 
 _NODE_WIDE = ("Internal-IP", "External-IP", "OS-Image", "Kernel-Version", "Container-Runtime")
@@ -319,6 +329,8 @@ LAYOUTS: dict[str, Layout] = {
     "clusterroles.rbac.authorization.k8s.io": Layout(heads("Name", "Created At"), _role),
     "rolebindings.rbac.authorization.k8s.io": Layout(_BINDING, _binding),
     "clusterrolebindings.rbac.authorization.k8s.io": Layout(_BINDING, _binding),
-    "customresourcedefinitions.apiextensions.k8s.io": Layout(heads("Name", "Created At"), _created),
+    "customresourcedefinitions.apiextensions.k8s.io": Layout(
+        heads("Name", "Scope", "Versions", "Created At:date", wide=_DEFINITION_WIDE), _definition
+    ),
 }
 PLAIN = Layout(heads("Name", "Age"), _aged)

@@ -1,7 +1,4 @@
-"""CustomResourceDefinitions, and the kinds they make.
-
-A definition is an object like any other; `Definitions` hears of it and makes the store serve its resource.
-"""
+"""The kinds that definitions describe: what their objects are read, checked and shown by."""
 
 from __future__ import annotations
 
@@ -9,25 +6,19 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from gradatim.ports.objects import Manifest, Ref, Resource
+from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim import metadata, names
-from gradatim.sim.builtin.kind import Counted, masked, types
+from gradatim.sim.builtin.kind import masked, types
 from gradatim.sim.copying import clone_value
-from gradatim.sim.history import DELETED, Event
 from gradatim.sim.kind import Kind, ScalePaths, other_version
-from gradatim.sim.refusals import Cause, bad_request, invalid, invalid_object, required
+from gradatim.sim.refusals import Cause, bad_request, invalid, invalid_object
 from gradatim.sim.schema import cel, check, structural
 from gradatim.sim.schema.declared import read
 from gradatim.sim.schema.model import Schema
 from gradatim.sim.schema.reading import Mismatch, Reading, unreadable
-from gradatim.sim.store import Store, Writer
 from gradatim.sim.tables import custom
 from gradatim.sim.tables.columns import Layout
 
-DEFINITION = Resource(
-    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
-)
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 BLOCKING = frozenset(
     ("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
 )
@@ -36,65 +27,6 @@ UNCHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
-
-
-class Definition(Counted):
-    """The kind CustomResourceDefinition itself."""
-
-    needs_version = True
-    plain_finalizers = True
-    counts_its_deletion = False
-
-    def held(self, obj: Manifest) -> bool:
-        """Its objects go first; a finalizer that comes with the deletion sees to that."""
-        return "deletionTimestamp" not in obj["metadata"]
-
-    def prepare_delete(self, obj: Manifest) -> None:
-        """Announce the end of its objects."""
-        meta, status = obj["metadata"], obj.setdefault("status", {})
-        meta.pop("deletionGracePeriodSeconds", None)
-        conditions = list(status.get("conditions") or ())
-        if any(one["type"] == "Terminating" for one in conditions):
-            return
-        meta["finalizers"] = _with(meta, CLEANUP)
-        told = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
-        ending = _condition("Terminating", "InstanceDeletionPending", told, meta["deletionTimestamp"])
-        status["conditions"] = [*conditions, ending]
-
-    def default(self, obj: Manifest) -> None:
-        """Names that follow from others."""
-        named = obj["spec"]["names"]
-        named.setdefault("singular", named.get("kind", "").lower())
-        named.setdefault("listKind", f"{named.get('kind', '')}List")
-
-    def prepare_create(self, new: Manifest) -> None:
-        """Nothing is accepted yet."""
-        stored = [one["name"] for one in new["spec"].get("versions") or () if one.get("storage")]
-        nothing = {"plural": "", "kind": ""}
-        new["status"] = {"conditions": None, "acceptedNames": nothing, "storedVersions": stored[:1]}
-
-    def check(self, new: Manifest, old: Manifest | None) -> Iterable[Cause]:
-        """Its name is made of two others, one version is stored, every version has a schema."""
-        spec = new["spec"]
-        wanted = f"{spec['names'].get('plural', '')}.{spec.get('group', '')}"
-        for field in ("group", "scope"):
-            if not spec.get(field):
-                yield required(f"spec.{field}")
-        for field in ("plural", "kind"):
-            if not spec["names"].get(field):
-                yield required(f"spec.names.{field}")
-        if new["metadata"].get("name") != wanted:
-            yield invalid("metadata.name", new["metadata"].get("name"), 'must be spec.names.plural+"."+spec.group')
-        versions = spec.get("versions") or []
-        if sum(1 for one in versions if one.get("storage")) != 1:
-            yield invalid("spec.versions", versions, "must have exactly one version marked as storage version")
-        for index, version in enumerate(versions):
-            if not (version.get("schema") or {}).get("openAPIV3Schema"):
-                yield required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required")
-        if old is not None:
-            for field in ("group", "scope"):
-                if spec.get(field) != old["spec"].get(field):
-                    yield invalid(f"spec.{field}", spec.get(field), metadata.IMMUTABLE)
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -165,6 +97,8 @@ class Custom(Kind):
             raise unreadable(served.api_version, served.kind, error.why) from None
         reading.unknown += [f"metadata.{name}" for name in inner.unknown]
         made = structural.read(version.schema, obj, reading)
+        if served.version != self.resource.version:
+            made = structural.read(self.parsed[self.resource.version].schema, made, Reading(reading.mode))
         head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, "metadata": meta}
         return head | {key: value for key, value in made.items() if key not in head}
 
@@ -257,90 +191,3 @@ def _version(spec: Manifest, given: Manifest) -> Version:
 
 def _path(text: str) -> tuple[str, ...]:
     return tuple(text.removeprefix(".").split("."))
-
-
-class Definitions:
-    """Makes a store serve what its definitions define; make it before anything writes."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        store.register(Definition(DEFINITION, short_names=("crd", "crds"), status=True, categories=("api-extensions",)))
-        store.subscribe(self.react)
-
-    def react(self, event: Event) -> None:
-        """Accept a new definition, follow a changed one, empty the resource of one that goes."""
-        if event.ref.resource != DEFINITION:
-            self._perhaps_let_go(event)
-        elif event.type == DELETED:
-            self._forget(event.object)
-        elif "deletionTimestamp" in event.object["metadata"]:
-            self._empty(event.ref)
-        elif _established(event.object):
-            if (
-                event.previous is None
-                or event.previous["spec"] != event.object["spec"]
-                or not _established(event.previous)
-            ):
-                self._store.register(Custom(event.object))
-        else:
-            self._establish(event.ref)
-
-    def _establish(self, ref: Ref) -> None:
-        now = metadata.timestamp(self._store.now())
-        writer = Writer("kube-apiserver")
-        self._store.mutate(ref, lambda obj: obj.update(status=_accepted(obj, now)), "status", writer=writer)
-
-    def _empty(self, ref: Ref) -> None:
-        definition = self._store.peek(ref)
-        if definition is None:
-            return
-        resource = Custom(definition).resource
-        for obj in list(self._store.scan(resource)):
-            one = Ref(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-            if "deletionTimestamp" not in obj["metadata"] and self._store.peek(one) is not None:
-                self._store.delete(one)
-        self._let_go(ref, resource)
-
-    def _let_go(self, ref: Ref, resource: Resource) -> None:
-        if not any(True for _ in self._store.scan(resource)) and self._store.peek(ref) is not None:
-            self._store.mutate(ref, lambda obj: obj["metadata"].update(finalizers=_without(obj["metadata"], CLEANUP)))
-
-    def _perhaps_let_go(self, event: Event) -> None:
-        if event.type != DELETED:
-            return
-        ref = Ref(DEFINITION, "", event.ref.resource.qualified)
-        definition = self._store.peek(ref)
-        if definition is not None and "deletionTimestamp" in definition["metadata"]:
-            self._let_go(ref, event.ref.resource)
-
-    def _forget(self, definition: Manifest) -> None:
-        resource = Custom(definition).resource
-        if self._store.serving(resource.group, resource.version, resource.plural):
-            self._store.unregister(resource)
-
-
-def _established(obj: Manifest) -> bool:
-    found = obj.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in found)
-
-
-def _condition(kind: str, reason: str, message: str, now: str) -> Manifest:
-    told = {"reason": reason, "message": message, "lastTransitionTime": now}
-    return {"type": kind, "status": "True"} | told
-
-
-def _accepted(obj: Manifest, now: str) -> Manifest:
-    conditions = [
-        _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
-        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", now),
-    ]
-    kept: Manifest = obj.get("status", {})
-    return kept | {"conditions": conditions, "acceptedNames": obj["spec"]["names"]}
-
-
-def _with(meta: Manifest, finalizer: str) -> list[str]:
-    return [*_without(meta, finalizer), finalizer]
-
-
-def _without(meta: Manifest, finalizer: str) -> list[str]:
-    return [name for name in meta.get("finalizers", ()) if name != finalizer]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgspec
 
@@ -99,6 +99,8 @@ def _complaint(known: Known, metric: Metric, measured: Value | NoValues | QueryF
             return _no_values(known, metric, message, template=template)
         case Value(value):
             return None if _within(metric, value) else _outside(known, metric, value, template=template)
+        case never:
+            assert_never(never)
 
 
 def _no_values(known: Known, metric: Metric, message: str, *, template: bool) -> str:
@@ -177,3 +179,5 @@ def _result(
             before = next((old for old in known.status.checks if old.name == metric.name), None)
             since = before.time if before is not None and before.verdict == UNKNOWN else now
             return CheckResult(name=metric.name, verdict=UNKNOWN, limit=limit, time=since)
+        case never:
+            assert_never(never)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from gradatim.core import conditions, news
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Stuck, Waiting
@@ -96,6 +98,8 @@ def _field(known: Known, part: Part) -> str:
             return routing_field(known)
         case Part.SERVICES | Part.APEX:
             return "spec.service"
+        case never:
+            assert_never(never)
 
 
 def routing_field(known: Known) -> str:

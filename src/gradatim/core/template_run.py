@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import assert_never
 
 from gradatim.core.template_functions import BUILTINS, SHORT_CIRCUIT, Builtin, is_true
 from gradatim.core.template_lexer import Fault
@@ -128,6 +129,8 @@ class _Runner:
                 raise _Continue if node.goes_on else _Break
             case Include():
                 self._include(node, dot, variables)
+            case never:
+                assert_never(never)
 
     def _branch(self, node: Branch, dot: Value, variables: _Variables) -> None:
         mark = variables.mark()
@@ -210,6 +213,8 @@ class _Runner:
                 return _entries(self._operand(operand.of, dot, variables), operand.names, operand.at)
             case Pipe():
                 return self._pipe(operand, dot, variables)
+            case never:
+                assert_never(never)
 
     # Functions
 

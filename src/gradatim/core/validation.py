@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator
 
 from gradatim.api.canary import Analysis, Canary, Metric, Webhook
 from gradatim.api.durations import parse_duration
+from gradatim.core.analysis import limits
+from gradatim.core.names import provider
 from gradatim.core.problems import Problem
 from gradatim.core.settings import Settings
+from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS
 from gradatim.core.templates import TemplateError, check
 from gradatim.core.verdict import Traits
 
@@ -51,6 +54,8 @@ def _problems(canary: Canary, settings: Settings, traits: Traits, generates_serv
     if canary.spec.progress_deadline_seconds is not None and canary.spec.progress_deadline_seconds < 0:
         yield Problem("spec.progressDeadlineSeconds", "must be a number of seconds above 0; leave it out for 600")
     yield from _traffic_plan(canary.spec.analysis, traits)
+    if canary.spec.analysis.iterations <= 0 and not canary.spec.skip_analysis:
+        yield from _weights(canary, settings, traits)
     yield from _affinity(canary.spec.analysis, traits)
     for index, metric in enumerate(canary.spec.analysis.metrics):
         yield from _metric(metric, f"spec.analysis.metrics[{index}]")
@@ -114,8 +119,9 @@ def _is_port_name(text: str) -> bool:
 
 def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
     yield from _duration(analysis.interval, "spec.analysis.interval", least=1)
-    if analysis.iterations < 0:
-        yield Problem("spec.analysis.iterations", f"is {analysis.iterations}; use 1 or more")
+    for field, value in (("threshold", analysis.threshold), ("iterations", analysis.iterations)):
+        if value < 0:
+            yield Problem(f"spec.analysis.{field}", f"is {value}; use 1 or more")
     for field, value in (
         ("stepWeight", analysis.step_weight),
         ("maxWeight", analysis.max_weight),
@@ -126,19 +132,36 @@ def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
     ):
         if not 0 <= value <= 100:
             yield Problem(f"spec.analysis.{field}", f"is {value}; use a share of 100")
-    if analysis.iterations > 0:
-        if analysis.mirror and not traits.mirrors and traits.shifts_traffic:
-            yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
-        return
-    yield from _weights(analysis, traits)
+    if analysis.mirror and not traits.mirrors and traits.shifts_traffic:
+        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
 
 
-def _weights(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
+def _weights(canary: Canary, settings: Settings, traits: Traits) -> Iterator[Problem]:
+    """A plan by weights; where there are none to be moved, rounds are made instead."""
+    analysis = canary.spec.analysis
     if not traits.shifts_traffic:
+        text = (
+            f"Progressive traffic is not supported when using the {provider(canary, settings.mesh_provider)} provider, "
+            f"{ROUNDS_WITHOUT_SHIFTS} iterations are made instead; set iterations"
+        )
+        yield Problem("spec.analysis.iterations", text, blocks=False)
         return
     if analysis.step_weight == 0 and not analysis.step_weights:
         text = "nothing says how to proceed: set iterations, or a stepWeight above 0, or stepWeights"
         yield Problem("spec.analysis.stepWeight", text)
+    if analysis.match:
+        yield Problem("spec.analysis.match", "has no effect without iterations; set them or remove it", blocks=False)
+    if analysis.step_weight > 0 and analysis.step_weights:
+        yield Problem(
+            "spec.analysis.stepWeights", "has no effect beside stepWeight; remove one of the two", blocks=False
+        )
+    if 0 < analysis.max_weight < analysis.step_weight:
+        text = f"is {analysis.max_weight}, and the first step goes to {analysis.step_weight}; make the step smaller"
+        yield Problem("spec.analysis.maxWeight", text, blocks=False)
+    yield from _steps(analysis)
+
+
+def _steps(analysis: Analysis) -> Iterator[Problem]:
     before = 0
     for index, weight in enumerate(analysis.step_weights):
         path = f"spec.analysis.stepWeights[{index}]"
@@ -147,8 +170,6 @@ def _weights(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
         elif weight <= before:
             yield Problem(path, f"is {weight} after {before}; each step must be larger than the one before")
         before = max(before, weight)
-    if analysis.mirror and not traits.mirrors:
-        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
 
 
 def _affinity(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
@@ -171,16 +192,29 @@ def _metric(metric: Metric, path: str) -> Iterator[Problem]:
         yield Problem(path, text)
     if metric.template_ref is not None and not metric.template_ref.name:
         yield Problem(f"{path}.templateRef.name", "is required: name a MetricTemplate")
-    bounds = metric.threshold_range
-    if bounds is not None:
-        if bounds.min is None and bounds.max is None:
-            yield Problem(f"{path}.thresholdRange", "is empty, so every value would pass; set min, max or both")
-        elif bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
-            yield Problem(f"{path}.thresholdRange", f"min {bounds.min:g} is above max {bounds.max:g}; swap them")
+    yield from _bounds(metric, path)
     if not metric.template_ref:
         yield from _duration(metric.interval, f"{path}.interval", least=0)
     if metric.query and not metric.template_ref:
         yield from query_problems(metric.query, f"{path}.query")
+
+
+def _bounds(metric: Metric, path: str) -> Iterator[Problem]:
+    """The range of values that pass; without any, the bound is zero as in Flagger."""
+    bounds = metric.threshold_range
+    if bounds is None:
+        if metric.threshold == 0:
+            passes = "every value" if metric.name == "request-success-rate" else "nothing above 0"
+            text = f"is missing, so that {passes} passes; set min, max or both"
+            yield Problem(f"{path}.thresholdRange", text, blocks=False)
+    elif bounds.min is None and bounds.max is None:
+        yield Problem(f"{path}.thresholdRange", "is empty, so every value would pass; set min, max or both")
+    elif bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
+        yield Problem(f"{path}.thresholdRange", f"min {bounds.min:g} is above max {bounds.max:g}; swap them")
+    least, _ = limits(metric)
+    if metric.name == "request-success-rate" and least is not None and least > 100:
+        field = "threshold" if bounds is None else "thresholdRange.min"
+        yield Problem(f"{path}.{field}", f"is {least:g}, and no success rate is above 100; use 99 or so")
 
 
 def query_problems(query: str, path: str) -> Iterable[Problem]:
@@ -188,7 +222,8 @@ def query_problems(query: str, path: str) -> Iterable[Problem]:
     try:
         check(query, QUERY_NAMES)
     except TemplateError as error:
-        return (Problem(path, error.message),)
+        known = f"; known are {', '.join(QUERY_NAMES)}" if error.message.endswith("not defined") else ""
+        return (Problem(path, f"{error.message}{known}"),)
     return ()
 
 
@@ -218,5 +253,7 @@ def _duration(text: str, path: str, *, least: float) -> Iterator[Problem]:
     except ValueError as error:
         yield Problem(path, str(error))
         return
-    if seconds < least or seconds <= 0:
+    if seconds <= 0:
         yield Problem(path, f"is {text}; use a duration above 0, such as 30s")
+    elif seconds < least:
+        yield Problem(path, f"is {text}; use {least:g}s or more")

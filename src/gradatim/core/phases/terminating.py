@@ -6,6 +6,8 @@ does a spec that nobody can read.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
 from gradatim.core import news
@@ -48,6 +50,8 @@ def decide(known: Known) -> Plan:
             return pending(known, state, tell=known.due)
         case Waiting(message) | Stuck(message) | Absent(message):
             return _let_go(known, news.warning(message))
+        case never:
+            assert_never(never)
 
 
 def _let_go(known: Known, *told: News, blindly: bool = False) -> Plan:

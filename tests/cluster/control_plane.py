@@ -156,9 +156,14 @@ class ControlPlane:
         self.api_server.kill()
 
     def restart_api_server(self) -> None:
-        """Start the API server again at the same address and wait until it is ready."""
+        """Start the API server again at the same address and wait until it is ready.
+
+        The controllers are started anew, too: by themselves they come back up to a minute later.
+        """
         self.api_server.kill()
+        self.controllers.kill()
         self.api_server = self._start_api_server()
+        self.controllers = self._start_controllers()
         self.wait_ready()
 
     def restart_controllers(self) -> None:

@@ -380,6 +380,21 @@ async def test_a_kind_we_may_not_list_is_an_error_with_the_servers_words(api: Fa
         await reflector.wait_synced(0.001)
 
 
+async def test_a_server_that_has_just_started_may_refuse_for_a_moment(api: FakeApi) -> None:
+    """It does not know yet who may do what; seen on a real one within a second of its start."""
+    async with following(api) as (_, store):
+        api.outage = True
+        api.cut()
+        disturb(api)
+        await asyncio.sleep(100)
+        for code in (403, 404):
+            api.refuse("WATCH", PATH, code)
+            api.refuse("GET", PATH, code)
+        api.outage = False
+        await asyncio.sleep(34)
+        assert store.versions() == truth(api)
+
+
 async def test_waiting_for_a_first_list_ends_with_a_sentence_that_says_why(api: FakeApi) -> None:
     api.outage = True
     async with following(api, synced=False) as (reflector, _):

@@ -56,6 +56,8 @@ HEALTHY = 10.0
 """Seconds a watch must have lasted for the next failure to start with a short pause again."""
 REFUSED_PAUSE = 60.0
 """Seconds between tries at a kind that is not served, or that we may not list."""
+REFUSALS = 6
+"""Refusals in a row that may be passing: a server that has just started refuses all until it has read its rules."""
 TRIES = 5
 """Failed watches in a row, answered by the server, after which its version of the past is not trusted any more."""
 
@@ -116,6 +118,7 @@ class Reflector:
         self._backoff = Backoff(chance)
         self._must_list = True
         self._failed_watches = 0
+        self._refusals = 0
         self._initial: set[Key] | None = None
         self._connected_at: float | None = None
         self._news = asyncio.Event()
@@ -202,6 +205,7 @@ class Reflector:
         self._must_list = False
         self.synced = True
         self.refused = None
+        self._refusals = 0
         self._tell()
 
     async def _watch(self, limit: asyncio.Timeout | None = None) -> None:
@@ -291,7 +295,10 @@ class Reflector:
             if isinstance(error, NotFound):
                 self.refused = NotFound(unserved(self._resource), about=self._resource, served=False)
             self._tell()
-            return self._backoff.jittered(REFUSED_PAUSE)
+            self._refusals += 1
+            if self._refusals == 1:  # whatever failed before, now it answers
+                self._backoff.reset()
+            return self._backoff.next() if self._refusals <= REFUSALS else self._backoff.jittered(REFUSED_PAUSE)
         if isinstance(error, Unavailable):
             self._failed_watches += bool(error.status)
             if self._failed_watches >= TRIES:

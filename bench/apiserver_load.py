@@ -20,6 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def _times(names: Sequence[tuple[str, str]], releases: Sequence[Request], reques
         scaled.append(patched["deployments", namespace, name][0] - start)
         steps = patched["ingresses", namespace, f"{name}-canary"][:STEPS]
         steps += patched["deployments", namespace, f"{name}-primary"][:1]
-        late += [after - before - INTERVAL for before, after in zip(steps, steps[1:], strict=False)]
+        late += [after - before - INTERVAL for before, after in pairwise(steps)]
         lasted.append(patched["canaries/status", namespace, name][-1] - start)
     return {"scale_up": _spread(scaled), "late": _spread(late), "duration": _spread(lasted)}
 

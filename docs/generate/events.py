@@ -53,7 +53,9 @@ _WORDS: dict[str, Any] = {
 
 _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "all_to_canary": ({"mirrored": False}, {"mirrored": True}),
-    "gate_passed": tuple({"kind": kind} for kind in ("confirm-rollout", "pre-rollout", "confirm-promotion")),
+    "gate_passed": tuple(
+        {"kind": kind} for kind in ("confirm-rollout", "pre-rollout", "confirm-traffic-increase", "confirm-promotion")
+    ),
     "post_rollout": ({"error": None}, {"error": "ERROR"}),
     "problem": ({"found": Problem("FIELD", "REASON")},),
     "promoted": ({}, {"canary": canary(skip_analysis=True)}),

@@ -34,8 +34,8 @@ async def test_it_starts_reads_and_asks_for_nothing_that_it_may_not(
 
 
 @pytest.mark.asyncio
-async def test_an_idle_operator_asks_nothing(operators: Operators, prometheus: Prometheus) -> None:
-    operator = await operators(metrics_server=prometheus.url, mesh_provider="nginx")
+async def test_an_idle_operator_asks_nothing(operators: Operators, prometheus: Prometheus, namespace: str) -> None:
+    operator = await operators(metrics_server=prometheus.url, mesh_provider="nginx", namespace=namespace)
     await asyncio.sleep(2)
     operator.audit.mark()
     await asyncio.sleep(3)

@@ -29,8 +29,8 @@ from gradatim.ports.objects import CANARY, DEPLOYMENT, EVENT, INGRESS, SERVICE, 
 HEALTHY = "healthy"
 WITHIN = 30.0
 """Seconds in which a user is told."""
-RELEASED_WITHIN = 20.0
-"""Seconds for a release of two steps at an interval of one second, on a machine that does much else."""
+RELEASED_WITHIN = 120.0
+"""Seconds for a release of two steps at an interval of one second: not a measurement, only an end to the waiting."""
 
 _FILE: Manifest = yaml.safe_load((Path(__file__).parent / "wrong_input.yaml").read_text())
 
@@ -142,7 +142,7 @@ class _Story:
         took = time.monotonic() - released
         after_release = await self._look()
         await asyncio.gather(*map(self._mend, MENDED))
-        await asyncio.gather(*(self._phase(case.name, "Initialized", 30.0) for case in MENDED))
+        await asyncio.gather(*(self._phase(case.name, "Initialized", 120.0) for case in MENDED))
         after = await self._look()
         return Played(self._namespace, told, after_release, after, began, initialized, took)
 
@@ -160,7 +160,7 @@ class _Story:
         else:
             await self._apply(*case.mend)
 
-    async def _phase(self, name: str, wanted: str, seconds: float = 20.0) -> None:
+    async def _phase(self, name: str, wanted: str, seconds: float = 120.0) -> None:
         async def reached() -> bool:
             canary = await self._admin.get(CANARY, self._namespace, name)
             return canary.get("status", {}).get("phase") == wanted

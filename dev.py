@@ -63,16 +63,19 @@ def check(home: Path) -> int:
 
 
 def test(home: Path, rest: list[str]) -> int:
-    """All checks, then all tests; arguments narrow the tests and skip the checks."""
-    # The tests of the real control plane share one worker, so that only one is started; the rest keeps the others busy.
-    everything = ["-n", "auto", "--dist", "loadgroup", "-q"]
+    """All checks, then all tests, those of the core with every branch covered; arguments narrow the tests."""
     if rest:
         return run(home, "pytest", *rest)
-    if failed := check(home):
-        return failed
     # Built here, so that one sees how far it is; if that fails, the tests that need it say so.
     run(home, "python", "-c", _BUILD)
-    return run(home, "pytest", *everything)
+    # The tests of the real control plane share one worker, so that only one is started; the rest keeps the others busy.
+    parallel = ("-n", "auto", "--dist", "loadgroup", "-q")
+    covered = ("--cov=gradatim.core", "--cov-branch", "--cov-fail-under=100", "--cov-report=term:skip-covered")
+    return (
+        check(home)
+        or run(home, "pytest", "tests/core", *parallel, *covered)
+        or run(home, "pytest", "--ignore=tests/core", *parallel)
+    )
 
 
 def run(home: Path, program: str, *args: str) -> int:

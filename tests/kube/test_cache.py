@@ -54,6 +54,22 @@ async def test_a_kind_kept_whole_is_complete_and_reports_every_change(api: FakeA
         assert cache.get(OWNER) is None
 
 
+async def test_the_version_tells_without_reading_whether_an_object_has_changed(api: FakeApi) -> None:
+    async with cache_of(api) as cache:
+        absent = deployment("absent")
+        await asyncio.gather(*(cache.want(ref, OWNER) for ref in (PODINFO, absent)))
+        assert cache.version(PODINFO) == api.find(PODINFO)["metadata"]["resourceVersion"]
+        assert cache.version(absent) == ""
+        api.put(PODINFO, spec={"replicas": 2})
+        await settled()
+        assert cache.version(PODINFO) == api.find(PODINFO)["metadata"]["resourceVersion"]
+        api.drop(PODINFO)
+        await settled()
+        assert cache.version(PODINFO) == ""
+        with pytest.raises(Bug):
+            cache.version(OTHER)
+
+
 async def test_what_was_wanted_before_the_list_needs_no_request_of_its_own(api: FakeApi, heard: Heard) -> None:
     async with cache_of(api, heard) as cache:
         absent = deployment("absent")

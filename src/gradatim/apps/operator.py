@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,7 @@ async def _main(flags: Flags) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _told_to_stop, stop)
+    _spare_the_collector()
     _check_mesh(flags["mesh-provider"])
     access = auth.load(flags["kubeconfig"], master=flags["master"])
     transport = HttpTransport(access)
@@ -65,6 +67,13 @@ async def _main(flags: Flags) -> int:
             return await run(flags, transport, http, stop)
     finally:
         await transport.close()
+
+
+def _spare_the_collector() -> None:
+    """Tell the garbage collector that what was loaded stays, and to look less often: it took a tenth of all time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _told_to_stop(stop: asyncio.Event) -> None:

@@ -8,12 +8,8 @@ from uuid import uuid4
 
 import msgspec
 
-from gradatim.api.canary import Analysis, Canary, CanarySpec, ObjectRef
-from gradatim.api.decode import decode_canary, decode_status
-from gradatim.api.errors import InvalidField, SpecError
-from gradatim.core import validation
+from gradatim.api.canary import Canary
 from gradatim.core.news import News
-from gradatim.core.problems import Problem
 from gradatim.core.record import hindered
 from gradatim.core.settings import Settings
 from gradatim.core.timing import interval_of
@@ -25,6 +21,7 @@ from gradatim.engine.library import Library
 from gradatim.engine.memory import Memory
 from gradatim.engine.newsroom import Edition, Newsroom
 from gradatim.engine.questions import Answers
+from gradatim.engine.reader import Reader
 from gradatim.engine.site import Providers, Site
 from gradatim.engine.telemetry import Telemetry
 from gradatim.engine.writing import Writer
@@ -62,7 +59,7 @@ class Crew:
         self._telemetry = telemetry
         self._clock = clock
         self._memories: dict[Ref, Memory] = {}
-        self._canaries: dict[Ref, Canary] = {}
+        self._reader = Reader(settings)
         self._editions: dict[Ref, list[Edition]] = {}
         """News of reconciles that are not at rest yet."""
 
@@ -71,16 +68,18 @@ class Crew:
         manifest = self._cache.get(key)
         if manifest is None:
             return None
-        canary, providers, problems = self._read(manifest)
-        self._canaries[key] = canary
+        reading = self._reader.read(key, manifest)
+        canary, providers, problems = reading.canary, reading.providers, reading.problems
         memory = self._memories.get(key)
         if memory is None:
             memory = self._memories[key] = Memory(canary.status, self._clock.now(), self._clock.ticks())
         site = Site(key, canary, providers or self._anybody(), self.settings, self._cache)
+        site.learned = memory.learned
         if providers is None or not canary.target:
             site.trouble = "; ".join(map(str, problems))
         else:
             await site.look()
+            memory.learned = site.learned
         interval, floor = canary.spec.analysis.interval, self.settings.interval_floor
         asleep = memory.asleep(interval, floor, self._clock.ticks())
         known = Known(
@@ -134,8 +133,8 @@ class Crew:
 
     def complain(self, key: Ref, news: tuple[News, ...]) -> None:
         """Publish news about a look that failed."""
-        canary = self._canaries.get(key)
-        if canary is not None and news:
+        canary = self._reader.last(key)
+        if canary is not None and key in self._memories and news:
             self._keep(canary, canary, news, Plan())
             self.hand_over(key)
 
@@ -146,7 +145,7 @@ class Crew:
             if manifest is None:
                 return
             now = self._clock.now()
-            known = Known(canary=self.read(manifest), settings=self.settings, traits=Traits(), now=now, token="")
+            known = Known(canary=self.read(key, manifest), settings=self.settings, traits=Traits(), now=now, token="")
             status = hindered(known, text)
             if status is not None and (patch := statuses.patch(manifest, status)):
                 await self._writer.patch_guarded(key, {"status": patch}, subresource="status")
@@ -163,45 +162,24 @@ class Crew:
 
     def interval(self, key: Ref) -> float:
         """Seconds between the ticks of a Canary."""
-        canary = self._canaries.get(key)
+        canary = self._reader.last(key)
         text = canary.spec.analysis.interval if canary is not None else ""
         return interval_of(text, self.settings.interval_floor)
 
     def forget(self, key: Ref) -> None:
         """A Canary is gone: nothing of it is kept."""
         self._memories.pop(key, None)
-        canary = self._canaries.pop(key, None)
+        canary = self._reader.last(key)
+        self._reader.forget(key)
         self._library.forget(key)
         self._cache.release(key)
         if canary is not None:
             self._telemetry.forget(canary)
             self._newsroom.forget(canary.uid)
 
-    def read(self, manifest: Manifest) -> Canary:
+    def read(self, key: Ref, manifest: Manifest) -> Canary:
         """The Canary of a manifest, whatever is wrong with its spec."""
-        return self._read(manifest)[0]
-
-    def _read(self, manifest: Manifest) -> tuple[Canary, Providers | None, tuple[Problem, ...]]:
-        """The Canary, its providers, and what is wrong with it; without providers there is nothing to look at."""
-        try:
-            canary = decode_canary(manifest)
-        except InvalidField as error:
-            return _unreadable(manifest), None, (_problem(error),)
-        try:
-            providers = Providers.of(canary, self.settings)
-        except SpecError as error:
-            return canary, None, (_problem(error),)
-        problems = (
-            *validation.problems(
-                canary,
-                self.settings,
-                providers.traits,
-                generates_services=providers.kind.generates_services,
-            ),
-            *providers.kind.workload.check(canary, self.settings),
-            *providers.mesh.router.check(canary, self.settings),
-        )
-        return canary, providers, problems
+        return self._reader.read(key, manifest).canary
 
     def _anybody(self) -> Providers:
         """Providers for a Canary whose own cannot be told; nothing is ever looked at or written through them."""
@@ -220,23 +198,3 @@ class Crew:
 def key_of(namespace: str, name: str) -> Ref:
     """The name of a Canary."""
     return Ref(CANARY, namespace, name)
-
-
-def _problem(error: SpecError) -> Problem:
-    return Problem(error.path, error.message.removeprefix(f"{error.path}: "))
-
-
-def _unreadable(manifest: Manifest) -> Canary:
-    """A Canary whose spec cannot be decoded: its identity and its status are enough to tell its user so."""
-    empty = CanarySpec(target_ref=ObjectRef(name=""), analysis=Analysis())
-    metadata = manifest.get("metadata") or {}
-    return Canary(
-        name=metadata.get("name", ""),
-        namespace=metadata.get("namespace", ""),
-        uid=metadata.get("uid", ""),
-        generation=metadata.get("generation", 0),
-        deleted=bool(metadata.get("deletionTimestamp")),
-        finalizers=tuple(metadata.get("finalizers") or ()),
-        spec=empty,
-        status=decode_status(manifest),
-    )

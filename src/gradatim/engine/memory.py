@@ -7,10 +7,13 @@ from gradatim.core import conditions
 from gradatim.core.news import News
 from gradatim.core.timing import interval_of
 from gradatim.core.verdict import Plan
+from gradatim.engine.site import Learned
 
 
 class Memory:
-    """When the last tick was used, and what has been told in this phase."""
+    """When the last tick was used, what has been told in this phase, and what was learned about the target."""
+
+    __slots__ = ("_last_tick", "_told", "_turned", "failures", "first", "learned")
 
     def __init__(self, status: CanaryStatus, now: float, ticks: float) -> None:
         since = conditions.seconds(status.last_transition_time)
@@ -21,6 +24,7 @@ class Memory:
         """Whether no tick has been used since the phase or the run began."""
         self.failures = 0
         """Errors in a row, for the back-off."""
+        self.learned: Learned | None = None
 
     def asleep(self, interval: str, floor: float, ticks: float) -> float:
         """Seconds until the next tick is due; 0 when it is."""

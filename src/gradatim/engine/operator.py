@@ -100,7 +100,7 @@ class Operator:
             touched = self._census.forget(key)
         else:
             created = manifest["metadata"].get("creationTimestamp", "")
-            touched = self._census.note(key, self._crew.read(manifest), created)
+            touched = self._census.note(key, self._crew.read(key, manifest), created)
         for other in touched:
             self.queue.add(other, TOGETHER)
 

@@ -17,8 +17,8 @@ from gradatim.engine.alerts import Alerts, fields
 from gradatim.engine.clock import Clock
 from gradatim.engine.hooks import Caller
 from gradatim.engine.newsroom import Edition, Newsroom
-from gradatim.engine.recorder import Recorder
-from gradatim.kube.errors import Forbidden, NotFound, Unavailable
+from gradatim.engine.recorder import AT_ONCE, Recorder
+from gradatim.kube.errors import AlreadyExists, Forbidden, NotFound, Unavailable
 from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
 from gradatim.ports.notifier import Address
 from gradatim.ports.objects import CANARY, Manifest, Ref
@@ -30,21 +30,31 @@ SHOP = Canary("shop", "test", SPEC, CanaryStatus(phase=Phase.PROGRESSING), uid="
 
 
 class ApiServer:
-    """Takes events; `fail` is raised instead, once."""
+    """Takes events; `fail` is raised instead, once; with `lose` the answer to what was done gets lost, once."""
 
     def __init__(self) -> None:
         self.events: dict[str, Manifest] = {}
         self.fail: Exception | None = None
+        self.lose = False
 
     async def create(self, ref: Ref, manifest: Manifest) -> Manifest:
         self._perhaps_fail()
+        if ref.name in self.events:
+            raise AlreadyExists(f"{ref.name} already exists")
         self.events[ref.name] = manifest
+        self._perhaps_lose()
         return manifest
 
     async def patch(self, ref: Ref, patch: Manifest) -> Manifest:
         self._perhaps_fail()
         self.events[ref.name] |= patch
+        self._perhaps_lose()
         return self.events[ref.name]
+
+    def _perhaps_lose(self) -> None:
+        lost, self.lose = self.lose, False
+        if lost:
+            raise Unavailable("the connection broke")
 
     def _perhaps_fail(self) -> None:
         error, self.fail = self.fail, None
@@ -114,6 +124,37 @@ async def test_a_repeated_event_is_counted_up_and_written_anew_when_it_has_expir
     await recorder.record(SHOP, Event(text="a"))
     assert server.told()[-1] == ("Normal", "a", 1)
     assert not rooms.requests
+
+
+@pytest.mark.asyncio
+async def test_a_crowd_of_events_does_not_take_all_ways_to_the_api_server() -> None:
+    server, under_way, most = ApiServer(), 0, 0
+
+    async def create(ref: Ref, manifest: Manifest) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        server.events[ref.name] = manifest
+        under_way -= 1
+
+    server.create = create  # type: ignore[assignment]
+    recorder = Recorder(server, lambda: 1767225600.0)  # type: ignore[arg-type]
+    await asyncio.gather(*(recorder.record(SHOP, Event(text=str(number))) for number in range(5 * AT_ONCE)))
+    assert (len(server.events), most) == (5 * AT_ONCE, AT_ONCE)
+
+
+@pytest.mark.asyncio
+async def test_an_event_whose_answer_gets_lost_is_not_written_twice() -> None:
+    server = ApiServer()
+    recorder = Recorder(server, lambda: 1767225600.0)  # type: ignore[arg-type]
+    for count in (1, 2, 3):
+        server.lose = True
+        with pytest.raises(Unavailable):
+            await recorder.record(SHOP, Event(text="a"))
+        assert server.told() == [("Normal", "a", count)]
+        await recorder.record(SHOP, Event(text="a"))
+        assert server.told() == [("Normal", "a", count)]
 
 
 @pytest.mark.asyncio

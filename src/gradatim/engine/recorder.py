@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
 from gradatim.api.canary import Canary
 from gradatim.core.conditions import timestamp
 from gradatim.core.news import Event
 from gradatim.kube.client import Client
-from gradatim.kube.errors import NotFound
+from gradatim.kube.errors import AlreadyExists, NotFound
 from gradatim.ports.objects import CANARY, EVENT, Manifest, Ref
 
 COMPONENT = "flagger"
@@ -35,7 +36,7 @@ class Recorder:
         self._line = asyncio.Semaphore(AT_ONCE)
 
     async def record(self, canary: Canary, event: Event) -> None:
-        """Write one event; raises KubeError."""
+        """Write one event; raises KubeError. When it is told again because of that, it is not written twice."""
         async with self._line:
             await self._record(canary, event)
 
@@ -43,15 +44,18 @@ class Recorder:
         known = self._known.setdefault(canary.uid, OrderedDict())
         key = ("Warning" if event.warning else "Normal", event.text)
         now = timestamp(self._now())
-        if key in known:
-            ref, count = known.pop(key)
+        ref, count = known.pop(key) if key in known else (_named(canary), 0)
+        known[key] = (ref, count)  # noted before it is sent: the answer may get lost
+        if count:
             try:
                 await self._client.patch(ref, {"count": count + 1, "lastTimestamp": now})
             except NotFound:  # expired after an hour, as events do
-                ref, count = await self._create(canary, key, now), 0
-            known[key] = (ref, count + 1)
-        else:
-            known[key] = (await self._create(canary, key, now), 1)
+                ref, count = _named(canary), 0
+                known[key] = (ref, count)
+        if not count:
+            with suppress(AlreadyExists):
+                await self._client.create(ref, _manifest(canary, ref.name, key, now))
+        known[key] = (ref, count + 1)
         while len(known) > REMEMBERED:
             known.popitem(last=False)
 
@@ -59,10 +63,9 @@ class Recorder:
         """The Canary is gone."""
         self._known.pop(uid, None)
 
-    async def _create(self, canary: Canary, key: tuple[str, str], now: str) -> Ref:
-        ref = Ref(EVENT, canary.namespace, f"{canary.name}.{uuid4().hex[:16]}")
-        await self._client.create(ref, _manifest(canary, ref.name, key, now))
-        return ref
+
+def _named(canary: Canary) -> Ref:
+    return Ref(EVENT, canary.namespace, f"{canary.name}.{uuid4().hex[:16]}")
 
 
 def _manifest(canary: Canary, name: str, key: tuple[str, str], now: str) -> Manifest:

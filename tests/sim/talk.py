@@ -186,7 +186,7 @@ def with_lamps(api: Api) -> Api:
     return api
 
 
-def lamp(name: str = "desk", **spec: Any) -> Manifest:
+def lamp(name: str = "desk", /, **spec: Any) -> Manifest:
     return {
         "apiVersion": "example.com/v1",
         "kind": "Lamp",

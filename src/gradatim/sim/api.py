@@ -73,8 +73,8 @@ class Api:
             return subresources.scale(self.store, route, request)
         if route.subresource == "log":
             return subresources.log(self.store, route, request, self.logs)
-        answer = self._verb(route, request)
-        return writing.warned(answer, [route.kind.deprecation]) if route.kind.deprecation else answer
+        answer, told = self._verb(route, request), route.kind.deprecation(route.served)
+        return writing.warned(answer, [told]) if told else answer
 
     def _verb(self, route: Route, request: Request) -> Response:
         match request.method:

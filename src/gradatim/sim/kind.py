@@ -69,9 +69,6 @@ class Kind:
     merges_strategically = False
     """Whether strategic merge patches are understood, as they are for built-in kinds."""
 
-    deprecation = ""
-    """What everybody is told who uses it."""
-
     plain_finalizers = True
     """Whether its finalizers may be words without a domain of their own."""
 
@@ -102,6 +99,10 @@ class Kind:
     def blank(self) -> Manifest:
         """An object that nobody has written anything into: what a creator owns is what is not in here."""
         return {}
+
+    def deprecation(self, served: Resource) -> str:
+        """What everybody is told who uses it as that resource."""
+        return ""
 
     def schema(self, served: Resource) -> Schema | None:
         """What its objects look like as one of the served resources; None if anything goes."""

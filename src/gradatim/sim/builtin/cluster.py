@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gradatim.ports.objects import Manifest
+from gradatim.ports.objects import Manifest, Resource
 from gradatim.sim import names
 from gradatim.sim.builtin.kind import Builtin, Counted, masked
 from gradatim.sim.refusals import Cause, invalid, required
@@ -133,7 +133,9 @@ class Lease(Builtin):
 class Endpoints(Builtin):
     """The older sibling of EndpointSlice."""
 
-    deprecation = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    def deprecation(self, served: Resource) -> str:
+        """It has a successor."""
+        return "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
     created_by_update = True
 

@@ -41,6 +41,7 @@ class Version(msgspec.Struct, frozen=True):
     scale: ScalePaths | None
     selectable: tuple[str, ...]
     rules: cel.Rules
+    deprecation: str
 
 
 class Custom(Kind):
@@ -71,6 +72,10 @@ class Custom(Kind):
     def listed_subresources(self) -> list[str]:
         """Here `status` comes first."""
         return sorted(self.subresources, reverse=True)
+
+    def deprecation(self, served: Resource) -> str:
+        """A deprecated version says so, in its own words if it has any."""
+        return self.parsed[served.version].deprecation
 
     def schema(self, served: Resource) -> Schema | None:
         """The schema of that version."""
@@ -176,6 +181,7 @@ def _version(spec: Manifest, given: Manifest) -> Version:
     declared = (given.get("schema") or {}).get("openAPIV3Schema") or {}
     schema = structural.parse(declared)
     schema.properties["metadata"] = types()["ObjectMeta"]
+    schema.required = tuple(name for name in schema.required if name not in structural.META)  # which nothing lacks
     paths = None
     if scale:
         selector = scale.get("labelSelectorPath")
@@ -184,8 +190,17 @@ def _version(spec: Manifest, given: Manifest) -> Version:
         )
     selectable = tuple(one["jsonPath"].removeprefix(".") for one in given.get("selectableFields") or ())
     layout = custom.layout(given.get("additionalPrinterColumns") or ())
+    told = f"{resource.api_version} {resource.kind} is deprecated"
     return Version(
-        resource, declared, schema, schema.properties.get("status"), layout, paths, selectable, cel.Rules.of(schema)
+        resource,
+        declared,
+        schema,
+        schema.properties.get("status"),
+        layout,
+        paths,
+        selectable,
+        cel.Rules.of(schema),
+        (given.get("deprecationWarning") or told) if given.get("deprecated") else "",
     )
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from cluster.fixtures import not_run
-from cluster.parity import Recording, compare, load_base, load_scenario, play, shared
-from cluster.parity.compare import Difference
+from cluster.parity import Recording, load_base, load_scenario, play, shared
 from cluster.parity.normal import NOT_READY, event_text
 from cluster.parity.scenario import NotAtHand
 from simulated import simulated
+from simulated.ends import other_ends
 from simulated.traffic import Users
 
 Clock = Callable[[], float]
@@ -65,7 +65,7 @@ async def test_killed_after_a_write(virtual_time: Clock, name: str, every: int, 
     for number, write in list(enumerate(whole.writes, 1))[::every]:
         crashed = await run(name, number, *again)
         where = f"killed after write {number}, {write}"
-        assert not list(other(whole.recording, crashed.recording)), where
+        assert not other_ends(whole.recording, crashed.recording), where
         assert set(told(crashed.recording)) <= set(told(whole.recording)), where
         assert not crashed.lost, where
 
@@ -76,7 +76,7 @@ async def test_killed_after_a_write_of_a_deletion(virtual_time: Clock) -> None:
     whole = await run("revert-on-deletion")
     for number, write in list(enumerate(whole.writes, 1))[::2]:
         crashed = await run("revert-on-deletion", number)
-        assert not list(other(whole.recording, crashed.recording)), f"killed after write {number}, {write}"
+        assert not other_ends(whole.recording, crashed.recording), f"killed after write {number}, {write}"
 
 
 def at_hand() -> None:
@@ -84,22 +84,6 @@ def at_hand() -> None:
         shared()
     except NotAtHand as error:
         not_run(str(error))
-
-
-def other(whole: Recording, crashed: Recording) -> Iterator[Difference]:
-    """What differs in phases, in objects, or in how it ended."""
-    for found in compare(timeless(whole), timeless(crashed)):
-        if found.what in ("outcome", "phases", "state"):
-            yield found
-
-
-def timeless(recording: Recording) -> Recording:
-    """The same without the moments of checks and releases."""
-    for row in recording.states():
-        status = row.canary.get("status", {})
-        for one in (*status.get("checks", ()), *status.get("history", ())):
-            one.update({key: "TIME" for key in ("time", "ended") if key in one})
-    return recording
 
 
 def told(recording: Recording) -> list[str]:

@@ -11,6 +11,8 @@ from cluster.parity import Allowed, compare, load_allowed, load_reference, share
 from cluster.parity.scenario import NotAtHand
 from simulated.parity import played, supported
 
+pytestmark = pytest.mark.xdist_group("recorded")  # one process plays them all, and then knows which entries are needed
+
 NOTHING = "no scenario at hand"
 """Stands for all scenarios on a machine without them."""
 

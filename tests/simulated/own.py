@@ -7,6 +7,7 @@ They know more steps. Objects are named `KIND/NAME`; `NS` is the namespace.
 | `create: MANIFEST` | one more object |
 | `change: {KIND/NAME: PATCH}` | a merge patch of any object |
 | `remove: KIND/NAME` | an object is deleted |
+| `status: PATCH` | the Canary's status is changed by hand, or by a restored backup |
 | `until: {KIND/NAME: PART}` | until an object looks so (`null`: until it is gone) |
 | `expect: {…}` | what must be so now |
 | `kill: operator`, `start: operator` | the operator dies at once, and comes back |
@@ -26,8 +27,8 @@ from typing import Any
 
 import msgspec
 
-from cluster.parity import Recording, Scenario, load_base, play
-from gradatim.ports.objects import Manifest
+from cluster.parity import Recording, Scenario, play
+from gradatim.ports.objects import CANARY, Manifest
 from gradatim.sim.pods.instant import InstantPods, is_broken
 from simulated.cluster import Cluster, simulated
 from simulated.outside import HOOKS, PROMETHEUS
@@ -62,6 +63,11 @@ class Own(Scenario, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Why users lose requests in this scenario; unless it says so, they must not lose any."""
 
 
+def base() -> dict[str, list[Manifest]]:
+    """The groups of objects that our scenarios start from."""
+    return msgspec.yaml.decode((Path(__file__).parent / "base.yaml").read_bytes(), type=dict[str, list[Manifest]])
+
+
 def load(name: str) -> Own:
     """One scenario."""
     return msgspec.yaml.decode((FOLDER / f"{name}.yaml").read_bytes(), type=Own)
@@ -87,7 +93,7 @@ async def played(name: str, scenario: Own, crashes: Iterable[int] = ()) -> Told:
         users = Users(cluster.store, space.namespace, _apex(scenario))
         async with cluster.crashing_operator(*crashes) as processes:
             stage = Stage(cluster, space, processes)
-            recording = await play(scenario, load_base(), space, more=stage.steps())
+            recording = await play(scenario, base(), space, more=stage.steps())
             wrong = [*stage.wrong, *check(scenario.expect, space, recording, "at the end")]
         if recording.failure():
             wrong.insert(0, recording.failure())
@@ -113,6 +119,7 @@ class Stage:
             "create": self._create,
             "change": self._change,
             "remove": self._remove,
+            "status": self._status,
             "until": self._until,
             "expect": self._expect,
             "kill": self._kill,
@@ -136,6 +143,9 @@ class Stage:
         one = self._space.named(name)
         assert one is not None, f"there is no {name} to remove"
         await self._space.delete(one["apiVersion"], one["kind"], one["metadata"]["name"])
+
+    async def _status(self, patch: Manifest | None, _: Recording) -> None:
+        await self._space.merge(CANARY.api_version, CANARY.kind, "shop", {"status": patch}, subresource="status")
 
     async def _until(self, parts: Mapping[str, Manifest | None], _: Recording) -> None:
         for name, part in parts.items():

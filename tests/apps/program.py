@@ -26,7 +26,8 @@ from gradatim.sim.namespaces import namespace
 
 COMMAND = (sys.executable, "-m", "gradatim.apps.cli", "operator")
 NAMESPACE = "shop"
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds; far more than anything here takes, even on a busy machine."""
 QUICK = ("-mesh-provider=nginx", "-minimum-interval=1s", "-settle-time=100ms", "-port=0")
 """What makes a release a matter of seconds: one interval for each step but the first."""
 

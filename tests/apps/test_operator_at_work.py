@@ -43,7 +43,7 @@ async def test_it_initializes_promotes_tells_and_stops(tmp_path: Path) -> None:
         assert series["flagger_canary_status", "shop"] == 1
         assert series["flagger_canary_successes_total", "shop"] == 1
         program.terminate()
-        assert await program.ended(within=10) == 0
+        assert await program.ended(within=20) == 0
         lines = program.lines()
         assert {frozenset(line) - {"canary"} for line in lines} == {frozenset({"level", "ts", "caller", "msg"})}
         assert {line["level"] for line in lines} == {"info"}
@@ -88,7 +88,7 @@ async def test_told_to_stop_in_the_middle_of_a_step_it_finishes_the_step_and_no_
         await asyncio.wait_for(under_way.wait(), 10)
         assert there.status()["canaryWeight"] == 0
         program.terminate()
-        assert await program.ended(within=10) == 0
+        assert await program.ended(within=20) == 0
         assert there.status()["canaryWeight"] == 50
         assert there.status()["phase"] == "Progressing"
         assert "Advance shop.shop canary weight 50" in there.events()
@@ -104,7 +104,7 @@ async def test_told_to_stop_while_a_hook_hangs_it_does_not_wait_for_it(tmp_path:
         await there.release("shop:2")
         await until(lambda: hooks.calls, "a call of the hook")
         program.terminate()
-        assert await program.ended(within=10) == 0
+        assert await program.ended(within=20) == 0
         assert there.status()["canaryWeight"] == 0
 
 
@@ -118,7 +118,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         await until(lambda: hooks.calls, "an event on its way")
         program.terminate()
         program.process.signal(signal.SIGINT)
-        assert await program.ended(within=10) == 1
+        assert await program.ended(within=20) == 1
 
 
 @pytest.mark.asyncio
@@ -134,7 +134,7 @@ async def test_of_two_instances_one_leads_and_the_other_takes_over(tmp_path: Pat
         await until(lambda: elected in second.messages(), elected)
         assert await second.get("/readyz") == (200, "OK")
         first.terminate()
-        assert await first.ended(within=10) == 0
+        assert await first.ended(within=20) == 0
         await until(lambda: there.leader() not in ("", leader), "the next leader")
         await there.release("shop:2")
         await there.phase("Succeeded")

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from apps.documents import blocks, page
 from cluster.processes import Process
 from gradatim.apps.playground.journal import Journal
 from gradatim.apps.playground.local_cluster import local_cluster
@@ -108,8 +109,11 @@ class Kept:
         for _ in range(600):
             self.process.check()
             told = self.process.log.read_text()
-            if found := re.search(r"export KUBECONFIG=(\S+)\n", told):
-                self.environ["KUBECONFIG"] = found[1]
+            if "Stop with Ctrl-C." in told:
+                for variable, where in (("KUBECONFIG", r"export KUBECONFIG=(\S+)\n"), ("PROXY", r"(http://\S+)/\n")):
+                    found = re.search(where, told)
+                    assert found is not None, told
+                    self.environ[variable] = found[1]
                 return
             signal.sigtimedwait([], 0.1)
         raise AssertionError(f"no word of a KUBECONFIG:\n{told}")
@@ -196,6 +200,25 @@ def test_a_release_by_hand_with_ones_own_kubectl(kept: Kept) -> None:
     assert gone.returncode == 1
     assert gone.stderr == 'Error from server (NotFound): canaries.flagger.app "hello" not found\n'
     kept.kubectl("wait", "deployment/hello-v1-primary", "--for=delete", "--timeout=60s")
+
+
+def test_the_example_with_ones_own_manifests_works_as_written(kept: Kept, tmp_path: Path) -> None:
+    """Every command of the page, in its order, by a shell that stops at the first that fails."""
+    written = blocks(page("try-your-own-manifests"))
+    (manifest,) = [block for block in written if block.language == "yaml"]
+    (tmp_path / "shop.yaml").write_text(manifest.text)
+    start, takeover, *steps = [block.text for block in written if block.language == "sh"]
+    assert start == "python3 dev.py play --keep --no-story\n"
+    assert re.findall(r"export (\w+)=", takeover) == ["KUBECONFIG", "PROXY"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**kept.environ, "PATH": path}
+    script = "\n".join(["set -eu", "trap 'kill $USERS' EXIT", *steps, "trap - EXIT"])
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Halt shop.test advancement success rate 0.00% < 99%" in done.stdout
+    assert "hello from 1.1 pod shop-primary-" in done.stdout
 
 
 def test_interrupted_in_the_middle_of_the_story_it_takes_everything_down(tmp_path: Path) -> None:

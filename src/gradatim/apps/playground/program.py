@@ -24,7 +24,7 @@ _MISSING = "The playground needs more than the operator: pip install 'gradatim[p
 
 def main(argv: Sequence[str]) -> int:
     """Play; 0 only if version 2 was promoted, version 3 was rolled back and no request failed, 130 if interrupted."""
-    found = _parser().parse_args(argv)
+    found = arguments().parse_args(argv)
     try:
         return asyncio.run(_main(found))
     except ModuleNotFoundError as error:
@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(prog="gradatim playground", description=__doc__.partition("\n")[0])
     parser.add_argument("--provider", choices=MESHES, default="nginx", help="how traffic is moved (default nginx)")
     parser.add_argument("--keep", action="store_true", help="keep everything running afterwards, for your own kubectl")

@@ -26,7 +26,7 @@ from cluster.namespaces import make_namespace
 from cluster.nodes import Nodes
 from cluster.operator import Account, Operator
 from cluster.prometheus import Prometheus
-from gradatim.ports.objects import CANARY, DEPLOYMENT, INGRESS, Manifest
+from gradatim.ports.objects import CANARY, DEPLOYMENT, INGRESS, Manifest, Resource
 
 INTERVAL = 10.0
 STEPS = 5
@@ -63,7 +63,7 @@ class World:
                 found = [one.get("status", {}).get("phase") for one in await self.client.items(CANARY)]
                 if found.count(wanted) == len(self.names):
                     return
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(2.0)
 
     async def set_up(self) -> None:
         """Deployments that have their pods, and the Ingresses in front of them."""
@@ -76,7 +76,7 @@ class World:
 
         await self.each(one)
         while any(not one.get("status", {}).get("availableReplicas") for one in await self.client.items(DEPLOYMENT)):
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(2.0)
 
     async def create_canaries(self) -> None:
         """All of them, as fast as the server takes them."""

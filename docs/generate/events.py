@@ -132,10 +132,16 @@ def _verdicts() -> Iterator[tuple[str, str, str]]:
         (duration, "", no_values, "The built-in duration has no data. Counts as a failed check."),
         (own, "QUERY", no_values, "A query in the Canary has no data. Counts as a failed check."),
         (own, "", no_values, "A MetricTemplate's query has no data. Counts as a failed check."),
+        (
+            own,
+            "QUERY",
+            Value(1.0, samples=3),
+            "A value has fewer samples than `minSamples` asks for. Halts without counting.",
+        ),
         (own, "QUERY", QueryFailed("ERROR"), "The metrics source cannot be asked. Halts without counting."),
     )
     for name, query, measured, when in cases:
-        metric = Metric(name=name, query=query, threshold_range=limits)
+        metric = Metric(name=name, query=query, threshold_range=limits, min_samples=50)
         known = Known(
             canary=canary(metrics=(metric,)),
             settings=Settings(mesh_provider="nginx"),

@@ -40,6 +40,8 @@ _VERDICTS = {
     analysis.PASSED: "The value is within its range.",
     analysis.FAILED: "The value is outside its range. Counts as a failed check.",
     analysis.NO_DATA: "There is no value, so nobody can vouch for the release. Counts as a failed check.",
+    analysis.INCONCLUSIVE: "The value has fewer samples than `minSamples` asks for, and proves nothing. Halts without "
+    "counting, as below.",
     analysis.UNKNOWN: "The source cannot be asked. Halts without counting; ends the run when it has lasted for the "
     "whole progress deadline. `time` is when that began.",
 }

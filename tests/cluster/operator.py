@@ -9,7 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -89,6 +89,7 @@ class Operator:
         *,
         server: str | None = None,
         log: Path | None = None,
+        program: Sequence[str] = COMMAND,
     ) -> Operator:
         """Start it with these flags (names without dashes) and wait until it is ready; `server` may be a proxy."""
         label, port = f"operator-{secrets.token_hex(3)}", free_port()
@@ -96,7 +97,7 @@ class Operator:
         config = credentials.kubeconfig(plane.home / f"{label}.kubeconfig", server)
         given = {"kubeconfig": str(config), "port": str(port), **flags}
         audit = Audit(plane.audit, account.user)
-        command = [*COMMAND, "operator", *(f"-{name}={value}" for name, value in given.items())]
+        command = [*program, "operator", *(f"-{name}={value}" for name, value in given.items())]
         operator = cls(account, Process(command, log or plane.home / f"{label}.log"), port, audit)
         try:
             await until(operator.ready, f"{label} ready", START_LIMIT)

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from cluster import jumping_clock
 from cluster.client import Client
 from cluster.faulty_proxy import FaultyProxy
 from cluster.fixtures import Cluster
 from cluster.hooks import Hooks
-from cluster.operator import Account, Operator, shipped_manifests
+from cluster.operator import COMMAND, Account, Operator, shipped_manifests
 from cluster.processes import Died
 from cluster.prometheus import Prometheus
 from cluster.releases import ALERTS, STEPS, Release, release
@@ -33,6 +35,8 @@ KILLS = {first: range(first, 3 * APART + 1, APART) for first in range(1, APART +
 """After which writes the operator is killed, thrice in each of twelve lives. An undisturbed life, from the new Canary
 to `Succeeded`, has about 33 writes, so that every one of them is the last one once."""
 SEEDS = (1, 2, 3)
+HOUR = 3600.0
+JUMPS = {"a clock that jumps": False, "a clock that is wrong at each start": True}
 RENEW_DEADLINE = 15.0
 """Seconds after which a leader that could not renew its lease must not write any more."""
 
@@ -66,10 +70,12 @@ class Stage:
     label: str
     notes: list[str] = field(default_factory=list)
 
-    async def operator(self, account: Account | None = None, *, elected: bool = False) -> Operator:
+    async def operator(
+        self, account: Account | None = None, *, elected: bool = False, program: Sequence[str] = COMMAND
+    ) -> Operator:
         """Start an operator for this namespace, behind the proxy."""
         flags = {"namespace": self.one.namespace, "enable-leader-election": str(elected).lower()}
-        return await self.world.operator(flags, self.proxy.url, self.label, account or self.world.account)
+        return await self.world.operator(flags, self.proxy.url, self.label, account or self.world.account, program)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Operator]:
@@ -123,7 +129,9 @@ class World:
     account: Account
     logs: Path
 
-    async def operator(self, flags: dict[str, str], server: str, label: str, account: Account) -> Operator:
+    async def operator(
+        self, flags: dict[str, str], server: str, label: str, account: Account, program: Sequence[str]
+    ) -> Operator:
         """Start an operator with short times."""
         given = {
             "metrics-server": self.prometheus.url,
@@ -133,7 +141,8 @@ class World:
             **flags,
         }
         log = self.logs / f"{label}.log"
-        return await Operator.start(self.cluster.plane, self.admin, account, given, server=server, log=log)
+        plane = self.cluster.plane
+        return await Operator.start(plane, self.admin, account, given, server=server, log=log, program=program)
 
     async def play(self, label: str, played: Play) -> Outcome:
         """Play one release, and look at what it came to."""
@@ -319,6 +328,31 @@ async def frozen_leader(stage: Stage) -> None:
         new.kill()
 
 
+def wrong_clock(*jumps: float, restarted: bool = False) -> Play:
+    """The wall clock of the operator's machine jumps again and again; its next life may begin with the wrong time."""
+
+    async def play(stage: Stage) -> None:
+        file = stage.world.logs / f"{stage.label}.clock"
+        jumping_clock.jump(file, 0.0)
+        program = (sys.executable, "-P", jumping_clock.__file__, str(file))
+        operator = await stage.operator(program=program)
+        life = asyncio.create_task(stage.live())
+        try:
+            for seconds in jumps:
+                await asyncio.wait((life,), timeout=1.0)
+                jumping_clock.jump(file, seconds)
+                if restarted:
+                    operator.kill()
+                    operator = await stage.operator(program=program)
+            await life
+            operator.process.check()
+        finally:
+            life.cancel()
+            operator.kill()
+
+    return play
+
+
 async def politely_stopped(stage: Stage) -> None:
     """The leader is asked to stop in the middle of a step; the next one leads at once."""
     await stage.electing(stage.world.account)
@@ -351,6 +385,7 @@ PLAYS: dict[str, Play] = {
     "frozen leader": frozen_leader,
     "politely stopped": politely_stopped,
     **DISTURBED,
+    **{label: wrong_clock(HOUR, -HOUR, 2 * HOUR, 0.0, restarted=restarted) for label, restarted in JUMPS.items()},
     **{f"killed at random {seed}": killed_at_random(seed) for seed in SEEDS},
     **{f"killed after write {first}": killed_after(numbers) for first, numbers in KILLS.items()},
 }
@@ -437,6 +472,14 @@ def test_an_operator_killed_at_random_moments_goes_on(
 ) -> None:
     """As often as it is killed."""
     judge(of(outcomes, f"killed at random {seed}"), normal)
+
+
+@pytest.mark.parametrize("label", JUMPS)
+def test_a_clock_that_jumps_by_hours_changes_nothing(
+    outcomes: dict[str, Outcome | BaseException], normal: Outcome, label: str
+) -> None:
+    """Forward and back: no deadline passes for it, and no interval is waited for any longer."""
+    judge(of(outcomes, label), normal)
 
 
 @pytest.mark.parametrize("first", KILLS)

@@ -18,6 +18,7 @@ whether the target has pods.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ VECTORS = Path(__file__).parents[1] / "vectors/core"
 
 NAMES = ("", "v1", "v2", "v3", "v4", "flagger:1", "flagger:2")
 """Revisions that cases speak of."""
+_COUNTED = re.compile(r"([\d.]+) of (\d+)")
 READINESS = {
     "waiting": "waiting for rollout to finish: 0 of 1 (readyThreshold 100%) updated replicas are available",
     "stuck": 'deployment "{name}" exceeded its progress deadline',
@@ -187,11 +189,14 @@ class Happenings:
                 self.world.hooks[name] = text
 
     def metrics(self, answers: dict[str, float | str]) -> None:
-        """What metrics say: a number, `none`, or the text of a failed query."""
+        """What metrics say: a number, `NUMBER of COUNT`, `none`, or the text of a failed query."""
         for name, said in answers.items():
             text = str(said)
             other = NoValues() if text == "none" else QueryFailed(text)
-            self.world.metrics[name] = Value(float(said)) if isinstance(said, int | float) else other
+            if counted := _COUNTED.fullmatch(text):
+                self.world.metrics[name] = Value(float(counted[1]), samples=int(counted[2]))
+            else:
+                self.world.metrics[name] = Value(float(said)) if isinstance(said, int | float) else other
 
     def sources(self, text: str) -> None:
         """Why the metrics sources do not answer; empty when they do."""

@@ -102,8 +102,21 @@ class ThresholdRange(Spec, frozen=True):
     max: float | None = None
 
 
+class Policies(Spec, frozen=True):
+    """What becomes of a check that gave no verdict: `fail` counts it as failed, `hold` halts without counting, for as
+    long as the progress deadline at most, and `pass` goes on as if it had passed. Empty means the default."""
+
+    no_data: str = ""
+    inconclusive: str = ""
+    cannot_measure: str = ""
+
+
 class Metric(Spec, frozen=True):
-    """One check of every tick."""
+    """One check of every tick.
+
+    A value of fewer than `min_samples` samples is inconclusive. Built-in checks count requests; other queries say with
+    `samples_query` how many samples their value has.
+    """
 
     name: str
     interval: str = ""
@@ -112,6 +125,9 @@ class Metric(Spec, frozen=True):
     query: str = ""
     template_ref: ObjectRef | None = None
     template_variables: dict[str, str] = {}
+    min_samples: int = 0
+    samples_query: str = ""
+    policies: Policies = Policies()
 
     @property
     def built_in(self) -> bool:

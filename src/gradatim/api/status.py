@@ -47,6 +47,8 @@ class CheckResult(msgspec.Struct, frozen=True, rename="camel"):
     verdict: str
     value: str = ""
     limit: str = ""
+    samples: str = ""
+    """How many samples the value has, and how many it needs; empty where nobody asked for that."""
     time: str = ""
 
 

@@ -1,8 +1,9 @@
 """Judging one tick: rollout hooks, then metrics in list order, templates last; the first that does not pass ends it.
 
-Four answers are told apart. A value within its range passes; a value outside *fails*; *no data* halts and counts,
-since a release that nobody uses cannot be vouched for; a source that *cannot be asked* halts without counting, because
-it says nothing about the release, until the progress deadline of the Canary is over.
+Five answers are told apart. A value within its range *passes*, one outside *fails*. The others are no verdict on the
+release, and a policy says what becomes of them: *no data* counts as a failure unless told otherwise, since a release
+that nobody uses cannot be vouched for; a value of too few samples is *inconclusive*, and a source that cannot be asked
+*cannot measure*: both halt without counting, until the progress deadline of the Canary is over.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ from gradatim.core.news import Event
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Known, Measure
 
-FAILED, PASSED, NO_DATA, UNKNOWN = "failed", "passed", "no data", "cannot measure"
+FAILED, PASSED, NO_DATA, UNKNOWN, INCONCLUSIVE = "failed", "passed", "no data", "cannot measure", "inconclusive"
+FAIL, HOLD, PASS = "fail", "hold", "pass"
+POLICIES = (FAIL, HOLD, PASS)
+DEFAULT_POLICIES = {NO_DATA: FAIL, INCONCLUSIVE: HOLD, UNKNOWN: HOLD}
+"""Flagger's outcome where users rely on it, and none where it is wrong about the release."""
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -58,8 +63,8 @@ def analyse(known: Known) -> Judgement:
         complaint = _complaint(known, metric, measured, template=question.template)
         result = _result(known, metric, measured, complaint)
         results = (*results, result)
-        if complaint is not None:
-            return _halted(known, complaint, result.verdict, results)
+        if complaint is not None and (policy := policy_of(metric, result.verdict)) != PASS:
+            return _halted(known, complaint, policy, results)
     return Passed(results)
 
 
@@ -74,17 +79,27 @@ def _questions(known: Known) -> Iterator[tuple[Measure, Metric]]:
             yield Measure(index, template=True), metric
 
 
-def _halted(known: Known, complaint: str, verdict: str, results: tuple[CheckResult, ...]) -> Halted:
-    event = news.warning(complaint, once=complaint, every=interval(known))
-    if verdict != UNKNOWN:
+def policy_of(metric: Metric, verdict: str) -> str:
+    """What becomes of a check with this verdict: `fail`, `hold` or `pass`."""
+    wanted = {
+        NO_DATA: metric.policies.no_data,
+        INCONCLUSIVE: metric.policies.inconclusive,
+        UNKNOWN: metric.policies.cannot_measure,
+    }
+    return wanted.get(verdict) or DEFAULT_POLICIES.get(verdict, FAIL)
+
+
+def _halted(known: Known, complaint: str, policy: str, results: tuple[CheckResult, ...]) -> Halted:
+    if policy == FAIL:
         return Halted((news.warning(complaint),), why=complaint, results=results)
-    return Halted((event,), why=complaint, results=results, counts=False, fatal=_unmeasured_too_long(known, results))
+    event = news.warning(complaint, once=complaint, every=interval(known))
+    return Halted((event,), why=complaint, results=results, counts=False, fatal=_held_too_long(known, results))
 
 
-def _unmeasured_too_long(known: Known, results: tuple[CheckResult, ...]) -> bool:
-    """Whether this check has had no measurement for the whole progress deadline.
+def _held_too_long(known: Known, results: tuple[CheckResult, ...]) -> bool:
+    """Whether this check has given no verdict for the whole progress deadline.
 
-    The time of a result that could not be measured is that of the first failure in a row, see `_result`.
+    The time of a result that holds the run is that of the first in a row, see `_since`.
     """
     since = conditions.seconds(results[-1].time)
     return since is not None and known.now - since >= known.canary.spec.progress_deadline
@@ -97,6 +112,9 @@ def _complaint(known: Known, metric: Metric, measured: Value | NoValues | QueryF
             return message
         case NoValues(message):
             return _no_values(known, metric, message, template=template)
+        case Value(samples=int(samples)) if samples < metric.min_samples:
+            head = f"Halt {known.canary.name}.{known.canary.namespace} advancement"
+            return f"{head} {metric.name} has {samples} of the {metric.min_samples} samples that it needs"
         case Value(value):
             return None if _within(metric, value) else _outside(known, metric, value, template=template)
         case never:
@@ -159,25 +177,42 @@ def _milliseconds(value: float) -> str:
 def _result(
     known: Known, metric: Metric, measured: Value | NoValues | QueryFailed, complaint: str | None
 ) -> CheckResult:
-    low, high = limits(metric)
-    limit = " and ".join(
-        text
-        for text in (
-            None if low is None else f"at least {shortest(low)}",
-            None if high is None else f"at most {shortest(high)}",
-        )
-        if text
-    )
-    now = conditions.timestamp(known.now)
+    verdict, value, samples = _verdict(metric, measured, complaint), "", ""
+    if isinstance(measured, Value):
+        value = f"{measured.value:.2f}"
+        samples = "" if measured.samples is None else f"{measured.samples} of at least {metric.min_samples}"
+    limit, time = _limit(metric), _since(known, metric, verdict)
+    return CheckResult(name=metric.name, verdict=verdict, value=value, limit=limit, samples=samples, time=time)
+
+
+def _verdict(metric: Metric, measured: Value | NoValues | QueryFailed, complaint: str | None) -> str:
     match measured:
-        case Value(value):
-            verdict = FAILED if complaint else PASSED
-            return CheckResult(name=metric.name, verdict=verdict, value=f"{value:.2f}", limit=limit, time=now)
+        case Value(samples=int(samples)) if samples < metric.min_samples:
+            return INCONCLUSIVE
+        case Value():
+            return FAILED if complaint else PASSED
         case NoValues():
-            return CheckResult(name=metric.name, verdict=NO_DATA, limit=limit, time=now)
+            return NO_DATA
         case QueryFailed():
-            before = next((old for old in known.status.checks if old.name == metric.name), None)
-            since = before.time if before is not None and before.verdict == UNKNOWN else now
-            return CheckResult(name=metric.name, verdict=UNKNOWN, limit=limit, time=since)
+            return UNKNOWN
         case never:
             assert_never(never)
+
+
+def _limit(metric: Metric) -> str:
+    """The range in words."""
+    low, high = limits(metric)
+    parts = (
+        None if low is None else f"at least {shortest(low)}",
+        None if high is None else f"at most {shortest(high)}",
+    )
+    return " and ".join(filter(None, parts))
+
+
+def _since(known: Known, metric: Metric, verdict: str) -> str:
+    """When a check was made; of one that holds the run, when it began to."""
+    before = next((old for old in known.status.checks if old.name == metric.name), None)
+    held = policy_of(metric, verdict) == HOLD
+    if held and before is not None and policy_of(metric, before.verdict) == HOLD:
+        return before.time
+    return conditions.timestamp(known.now)

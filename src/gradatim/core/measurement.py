@@ -8,9 +8,10 @@ import msgspec
 
 
 class Value(msgspec.Struct, frozen=True):
-    """The query has this value, in the unit of the query."""
+    """The query has this value, in the unit of the query. `samples` is None where nobody asked how many there are."""
 
     value: float
+    samples: int | None = None
 
 
 class NoValues(msgspec.Struct, frozen=True):

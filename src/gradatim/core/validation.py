@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from gradatim.api.canary import Analysis, Canary, Metric, Webhook
 from gradatim.api.durations import parse_duration
-from gradatim.core.analysis import limits
+from gradatim.core.analysis import POLICIES, limits
 from gradatim.core.names import provider
 from gradatim.core.problems import Problem
 from gradatim.core.settings import Settings
@@ -199,6 +201,25 @@ def _metric(metric: Metric, path: str) -> Iterator[Problem]:
         yield from _duration(metric.interval, f"{path}.interval", least=0)
     if metric.query and not metric.template_ref:
         yield from query_problems(metric.query, f"{path}.query")
+    yield from _samples(metric, path)
+    for field, policy in zip(
+        metric.policies.__struct_encode_fields__, msgspec.structs.astuple(metric.policies), strict=True
+    ):
+        if policy not in ("", *POLICIES):
+            yield Problem(f"{path}.policies.{field}", f"is {policy}; use one of {', '.join(POLICIES)}")
+
+
+def _samples(metric: Metric, path: str) -> Iterator[Problem]:
+    """How many samples a value needs, and how they are counted."""
+    if metric.min_samples < 0:
+        yield Problem(f"{path}.minSamples", f"is {metric.min_samples}; use 0 or more")
+    if metric.samples_query:
+        yield from query_problems(metric.samples_query, f"{path}.samplesQuery")
+        if not metric.min_samples:
+            yield Problem(f"{path}.samplesQuery", "has no effect without minSamples", blocks=False)
+    elif metric.min_samples > 0 and (metric.template_ref or not metric.built_in):
+        text = "is required beside minSamples: only the built-in checks know how to count their samples"
+        yield Problem(f"{path}.samplesQuery", text)
 
 
 def _bounds(metric: Metric, path: str) -> Iterator[Problem]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from gradatim.api.canary import Canary, Metric
+from gradatim.api.durations import parse_duration
 from gradatim.api.metric_template import MetricProvider, MetricTemplate
 from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.ratio import denominator
@@ -19,6 +22,13 @@ from gradatim.providers import registry
 
 BUILT_IN_WINDOW = "1m"
 """Query window of built-in checks and inline queries without `interval`."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A query whose value, times a factor, is a number of samples."""
+
+    query: str
+    times: float = 1.0
 
 
 class Measuring:
@@ -52,12 +62,14 @@ class Measuring:
         """A built-in check or an inline query."""
         label = "" if metric.built_in else f" for {metric.name}"
         try:
-            query = self._query(site, metric)
-            found = await self._ask(self._server(site.canary, site), query, now)
+            query, counted = self._query(site, metric), self._samples(site, metric)
+            found = await self._ask(self._server(site.canary, site), query, counted, now)
         except (ProviderError, TemplateError) as error:
             return QueryFailed(f"Prometheus query failed{label}: {error.message}")
         in_seconds = site.providers.mesh.queries.duration_in_seconds and metric.name == "request-duration"
-        return Value(found.value * 1000) if isinstance(found, Value) and in_seconds else found
+        if isinstance(found, Value) and in_seconds:
+            return msgspec.structs.replace(found, value=found.value * 1000)
+        return found
 
     def _query(self, site: Site, metric: Metric) -> str:
         scope, queries = query_scope(site.canary, metric, BUILT_IN_WINDOW), site.providers.mesh.queries
@@ -66,6 +78,19 @@ class Measuring:
         if metric.name == "request-duration":
             return queries.duration(scope)
         return render(metric.query, names_of(scope))
+
+    def _samples(self, site: Site, metric: Metric) -> Counted | None:
+        """How the samples of a value are counted, if somebody wants to know.
+
+        The built-in checks have the requests a second below the line of the success rate.
+        """
+        if not metric.min_samples:
+            return None
+        scope = query_scope(site.canary, metric, metric.interval or BUILT_IN_WINDOW)
+        if metric.samples_query:
+            return Counted(render(metric.samples_query, names_of(scope)))
+        rate = denominator(site.providers.mesh.queries.success_rate(scope))
+        return None if rate is None else Counted(rate, parse_duration(scope.interval))
 
     def _server(self, canary: Canary, site: Site) -> Source:
         address = canary.spec.metrics_server or site.settings.metrics_server
@@ -97,8 +122,8 @@ class Measuring:
         except TemplateError as error:
             return QueryFailed(f"Metric template {name} query render error: {error.message}")
         try:
-            return await self._ask(source, query, now)
-        except ProviderError as error:
+            return await self._ask(source, query, self._samples(site, metric), now)
+        except (ProviderError, TemplateError) as error:
             return QueryFailed(f"Metric query failed for {metric.name}: {error.message}")
 
     async def _template_online(self, canary: Canary, metric: Metric) -> str | None:
@@ -124,7 +149,16 @@ class Measuring:
         provider = template.spec.provider
         return registry.source(provider.type).build(provider, secret, metric.interval or BUILT_IN_WINDOW)
 
-    async def _ask(self, source: Source, query: str, now: float) -> Value | NoValues:
+    async def _ask(self, source: Source, query: str, counted: Counted | None, now: float) -> Value | NoValues:
+        """The answer to a query, with its samples if they are to be counted."""
+        found = await self._value(source, query, now)
+        if counted is None or isinstance(found, NoValues):
+            return found
+        count = await source.measure(counted.query, self._http, now)
+        samples = round(count.value * counted.times) if isinstance(count, Value) else 0
+        return msgspec.structs.replace(found, samples=samples)
+
+    async def _value(self, source: Source, query: str, now: float) -> Value | NoValues:
         """The answer to a query; a ratio without numerator is zero when its denominator is above zero."""
         found = await source.measure(query, self._http, now)
         below = denominator(query) if isinstance(found, NoValues) else None

@@ -22,6 +22,7 @@ from gradatim.providers import registry
 
 READ = ("get", "list", "watch")
 WRITE = (*READ, "create", "patch")
+KEEP = (*READ, "create", "delete")
 IMAGE = f"ghcr.io/gradatim/gradatim:{VERSION}"
 NAME = "gradatim"
 
@@ -101,6 +102,8 @@ def rules(meshes: Iterable[Mesh]) -> list[Manifest]:
         *(kind.writes for kind in registry.scalers()),
     ):
         granted.update(dict.fromkeys(writes, WRITE))
+    for keeps in (kind.keeps for kind in registry.workloads()):
+        granted.update(dict.fromkeys(keeps, KEEP))
     together: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for resource, verbs in granted.items():
         together[resource.group, verbs].append(resource.plural)

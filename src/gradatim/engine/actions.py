@@ -8,10 +8,12 @@ import msgspec
 
 from gradatim.api.canary import FINALIZER
 from gradatim.core.readiness import Waiting
+from gradatim.core.revision import is_ours
 from gradatim.core.verdict import (
     Action,
     AddFinalizer,
     Ensure,
+    Part,
     Plan,
     Promote,
     RemoveFinalizer,
@@ -51,6 +53,8 @@ class Hands:
         match action:
             case Ensure(part, update):
                 await self._write(site, forms.wanted(site, part, update=update))
+                if part is Part.PRIMARY and not site.canary.status.last_promoted_spec:
+                    await self._keep(site)
             case Shift(to):
                 await self._shift(site, plan, to)
             case Settle():
@@ -104,6 +108,19 @@ class Hands:
         if site.facts is None or site.facts.revision != revision:
             raise Conflict("the target has changed since it was analysed", status=409, about=site.key)
         await self._write(site, site.providers.kind.workload.promote(site.scene, site.seen, forms.token(site)))
+        await self._keep(site)
+
+    async def _keep(self, site: Site) -> None:
+        """Keep the revision that the primary was made from now, and no longer the one before."""
+        workload, status = site.providers.kind.workload, site.canary.status
+        manifest = workload.keeping(site.canary, site.seen)
+        if manifest is None or site.facts is None:
+            return
+        now, before = site.facts.revision, status.last_promoted_spec or status.last_applied_spec
+        if (ref := workload.kept(site.canary, now)) is not None:
+            await self._writer.keep(ref, manifest)
+        if before != now and is_ours(before) and (old := workload.kept(site.canary, before)) is not None:
+            await self._writer.forget(old)
 
     async def _start(self, site: Site) -> None:
         await self._patch(self._resumed(site))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+
 from gradatim.engine.differences import merge_patch
 from gradatim.kube.cache import Cache
 from gradatim.kube.client import Client
-from gradatim.kube.errors import AlreadyExists, Conflict, NotFound
+from gradatim.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from gradatim.ports.objects import Manifest, Ref
 from gradatim.ports.workload import Patch
+
+log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -50,6 +55,21 @@ class Writer:
             raise
         self._cache.put(written, patch.ref)
         return written
+
+    async def keep(self, ref: Ref, manifest: Manifest) -> None:
+        """Create an object that is never changed. Where that is not allowed, nothing is kept and nothing is held up."""
+        try:
+            self._cache.put(await self._client.create(ref, manifest), ref)
+        except AlreadyExists:
+            return
+        except (Forbidden, NotFound) as error:
+            log.info("%s is not kept: %s", ref, error.message)
+
+    async def forget(self, ref: Ref) -> None:
+        """Delete what was kept, if it is there and may be deleted."""
+        with suppress(Forbidden, NotFound):
+            await self._client.delete(ref)
+        self._cache.remove(ref)
 
     async def _create(self, ref: Ref, manifest: Manifest) -> None:
         try:

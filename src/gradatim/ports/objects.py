@@ -51,6 +51,7 @@ ALERT_PROVIDER = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProv
 
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 SERVICE = Resource("", "v1", "services", "Service")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 SECRET = Resource("", "v1", "secrets", "Secret")

@@ -62,11 +62,25 @@ class Workload(Protocol):
         ...
 
     def create(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
-        """Config copies and the primary, in writing order, where missing; `token` is a fresh UUID for `flagger-id`."""
+        """Config copies and the primary, in writing order, where missing; `token` is a fresh UUID for `flagger-id`.
+
+        A primary that comes back is made from what was promoted last, wherever that is kept.
+        """
         ...
 
     def promote(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
         """Config copies and the primary with the target's template, in writing order."""
+        ...
+
+    def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
+        """The object that keeps what the target holds, so that a primary made from it can come back; never changed.
+
+        None where the kind keeps its revisions by itself.
+        """
+        ...
+
+    def kept(self, canary: Canary, revision: str) -> Ref | None:
+        """The name of the object that keeps a revision."""
         ...
 
     def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
@@ -95,6 +109,8 @@ class WorkloadKind(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     reads: tuple[Resource, ...] = ()
     writes: tuple[Resource, ...] = ()
+    keeps: tuple[Resource, ...] = ()
+    """Kinds of the objects that keep revisions: created, read when a primary is missing, and deleted, never changed."""
     generates_services: bool = True
     waits: bool = True
     """False: there is nothing to wait for, no readiness and no deadline."""

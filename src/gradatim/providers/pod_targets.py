@@ -20,6 +20,7 @@ from gradatim.ports.errors import UnexpectedObject
 from gradatim.ports.objects import Manifest, Ref, Resource
 from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts
+from gradatim.providers import promoted
 from gradatim.providers.absence import required
 from gradatim.providers.config_copies import checksums, config_reads, copies, tracked_configs
 from gradatim.providers.config_refs import ConfigRef, with_copies
@@ -35,7 +36,6 @@ from gradatim.providers.manifests import (
     without_toolkit,
 )
 from gradatim.providers.ports_discovery import discovered_ports
-from gradatim.providers.promoted import refuse_unpromoted
 
 Placing: TypeAlias = Callable[[Manifest, Scene, Mapping[str, str]], Manifest]
 
@@ -82,8 +82,19 @@ class PodTarget(msgspec.Struct, frozen=True, kw_only=True):
         yield self.target(canary)
         yield self.primary(canary)
         target = seen.get(self.target(canary))
-        if target is not None and settings.config_tracking:
-            yield from config_reads(self.template(target)["spec"], canary.namespace, seen)
+        if target is None:
+            return
+        template = self.template(target)
+        yield from self._config_reads(template, canary, settings, seen)
+        if self.primary(canary) in seen and seen[self.primary(canary)] is None:
+            for ref in promoted.needed(canary, template):
+                yield ref
+                if found := seen.get(ref):
+                    yield from self._config_reads(promoted.content(found), canary, settings, seen)
+
+    def _config_reads(self, template: Manifest, canary: Canary, settings: Settings, seen: Seen) -> Iterator[Ref]:
+        if settings.config_tracking:
+            yield from config_reads(mapping(template, "spec"), canary.namespace, seen)
 
     def found(self, canary: Canary, seen: Seen) -> Manifest:
         """The target; raises Missing."""
@@ -113,14 +124,13 @@ class PodTarget(msgspec.Struct, frozen=True, kw_only=True):
     def create(self, scene: Scene, seen: Seen, token: str, own: Manifest) -> tuple[Manifest, ...]:
         """Config copies and the primary with its `own` fields, when it is missing.
 
-        Copies of what was promoted stay as they are: their sources may have changed since.
+        What was promoted comes back as it was; copies of configs stay, since their sources may have changed.
         """
         canary = scene.canary
         if seen[self.primary(canary)] is not None:
             return ()
         target = self.found(canary, seen)
-        template = self.template(target)
-        refuse_unpromoted(canary, revision(template), self.word)
+        template = promoted.comes_back_as(canary, self.template(target), seen, self.word)
         configs = self._configs(canary, scene.settings, template, seen, before=self._creating)
         primary = new_object(
             self.resource,
@@ -154,6 +164,10 @@ class PodTarget(msgspec.Struct, frozen=True, kw_only=True):
             put(wanted, spec.get(field), "spec", field)
         wanted["spec"] |= {"template": self._primary_template(template, scene, configs, token), **own}
         return (*copies(configs, scene, seen, refresh=True), wanted)
+
+    def keeping(self, canary: Canary, seen: Seen) -> Manifest:
+        """The object that keeps the target's pod template."""
+        return promoted.keeping(canary, self.template(self.found(canary, seen)))
 
     @property
     def _creating(self) -> str:

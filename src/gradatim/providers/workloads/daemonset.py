@@ -9,9 +9,10 @@ from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, DaemonRollout, Readiness, Ready, Stuck, Waiting, judge_daemon_rollout
 from gradatim.core.settings import Settings
 from gradatim.ports.errors import UnexpectedObject
-from gradatim.ports.objects import CONFIG_MAP, DAEMON_SET, SECRET, Manifest, Ref
+from gradatim.ports.objects import CONFIG_MAP, CONTROLLER_REVISION, DAEMON_SET, SECRET, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
+from gradatim.providers import promoted
 from gradatim.providers.absence import get_error
 from gradatim.providers.manifests import copy_of, mapping, number, put, text
 from gradatim.providers.moments import unix
@@ -70,6 +71,14 @@ class DaemonSet:
         """The target's template, without our node selector."""
         _refuse_strategy(scene, seen)
         return _PODS.promote(scene, seen, token, {})
+
+    def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
+        """The target's pod template."""
+        return _PODS.keeping(canary, seen)
+
+    def kept(self, canary: Canary, revision: str) -> Ref | None:
+        """A ControllerRevision."""
+        return promoted.kept(canary, revision)
 
     def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
         """Judged by the DaemonSet's numbers; the waiting begins with the last step that was recorded."""
@@ -148,5 +157,6 @@ KINDS: tuple[WorkloadKind, ...] = (
         kind="DaemonSet",
         workload=DaemonSet(),
         writes=(DAEMON_SET, CONFIG_MAP, SECRET),
+        keeps=(CONTROLLER_REVISION,),
     ),
 )

@@ -8,10 +8,10 @@ from gradatim.api.canary import Canary
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready, Rollout, Stuck, Waiting, judge_rollout
 from gradatim.core.settings import Settings
-from gradatim.ports.objects import CONFIG_MAP, DEPLOYMENT, SECRET, Manifest, Ref
+from gradatim.ports.objects import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SECRET, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
-from gradatim.providers import scheduling
+from gradatim.providers import promoted, scheduling
 from gradatim.providers.absence import get_error
 from gradatim.providers.manifests import at, items, number, text
 from gradatim.providers.moments import unix
@@ -59,6 +59,14 @@ class Deployment:
         replicas = _replicas(target) if target else 0
         own = {} if scene.canary.spec.autoscaler_ref or not replicas else {"replicas": replicas}
         return _PODS.promote(scene, seen, token, own)
+
+    def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
+        """The target's pod template."""
+        return _PODS.keeping(canary, seen)
+
+    def kept(self, canary: Canary, revision: str) -> Ref | None:
+        """A ControllerRevision."""
+        return promoted.kept(canary, revision)
 
     def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
         """Judged by the Deployment's own numbers and conditions."""
@@ -143,5 +151,6 @@ KINDS: tuple[WorkloadKind, ...] = (
         kind="Deployment",
         workload=Deployment(),
         writes=(DEPLOYMENT, CONFIG_MAP, SECRET),
+        keeps=(CONTROLLER_REVISION,),
     ),
 )

@@ -74,6 +74,14 @@ class KnativeService:
         service = self._found(scene.canary, seen)
         return (_annotated(service, _needed_latest(service)),)
 
+    def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
+        """Knative keeps revisions by itself."""
+        return None
+
+    def kept(self, canary: Canary, revision: str) -> Ref | None:
+        """See `keeping`."""
+        return None
+
     def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
         """Ready when the revision says so. Only a canary has a deadline: a primary serves, ready or not."""
         canary = scene.canary

@@ -13,9 +13,10 @@ from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready
 from gradatim.core.revision import revision
 from gradatim.core.settings import Settings
-from gradatim.ports.objects import SERVICE, Manifest, Ref
+from gradatim.ports.objects import CONTROLLER_REVISION, SERVICE, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
+from gradatim.providers import promoted
 from gradatim.providers.absence import get_error, required
 from gradatim.providers.manifests import (
     LAST_APPLIED,
@@ -28,7 +29,6 @@ from gradatim.providers.manifests import (
     put,
     without_toolkit,
 )
-from gradatim.providers.promoted import refuse_unpromoted
 
 # Addresses belong to one Service: the API server allots them, or a network answers to them for one Service only.
 _ALLOTTED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
@@ -54,8 +54,11 @@ class CoreService:
         return _primary(canary)
 
     def reads(self, canary: Canary, settings: Settings, seen: Seen) -> Iterable[Ref]:
-        """The target and its two clones."""
-        return (self.target(canary), _primary(canary), _canary(canary))
+        """The target, its two clones, and what was promoted where that is needed."""
+        yield from (self.target(canary), _primary(canary), _canary(canary))
+        target = seen.get(self.target(canary))
+        if target is not None and _primary(canary) in seen and seen[_primary(canary)] is None:
+            yield from promoted.needed(canary, mapping(target, "spec"))
 
     def facts(self, canary: Canary, settings: Settings, seen: Seen) -> Facts:
         """The revision is that of the complete spec."""
@@ -71,9 +74,17 @@ class CoreService:
         if wanted != live:
             writes.append(wanted)
         if seen[_primary(canary)] is None:
-            refuse_unpromoted(canary, revision(mapping(target, "spec")), "service")
-            writes.append(_clone(target, primary_workload(canary), scene))
+            spec = promoted.comes_back_as(canary, mapping(target, "spec"), seen, "service")
+            writes.append(_clone(target | {"spec": spec}, primary_workload(canary), scene))
         return writes
+
+    def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
+        """The target's spec."""
+        return promoted.keeping(canary, mapping(self._found(canary, seen), "spec"))
+
+    def kept(self, canary: Canary, revision: str) -> Ref | None:
+        """A ControllerRevision."""
+        return promoted.kept(canary, revision)
 
     def promote(self, scene: Scene, seen: Seen, token: str) -> Iterable[Manifest]:
         """The primary's clone with the target's spec."""
@@ -181,6 +192,7 @@ KINDS: tuple[WorkloadKind, ...] = (
         kind="Service",
         workload=CoreService(),
         writes=(SERVICE,),
+        keeps=(CONTROLLER_REVISION,),
         generates_services=False,
         waits=False,
     ),

@@ -18,7 +18,6 @@ ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
-CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 INGRESS_CLASS = Resource("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False)
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
@@ -59,7 +58,7 @@ def _workloads() -> Iterator[Kind]:
     yield workloads.ReplicaSet(REPLICA_SET, short_names=("rs",), categories=everything, status=True, scale=_SCALE)
     yield workloads.DaemonSet(objects.DAEMON_SET, short_names=("ds",), categories=everything, status=True)
     yield workloads.StatefulSet(STATEFUL_SET, short_names=("sts",), categories=everything, status=True, scale=_SCALE)
-    yield Builtin(CONTROLLER_REVISION)
+    yield Builtin(objects.CONTROLLER_REVISION)
 
 
 def _roles() -> Iterator[Kind]:

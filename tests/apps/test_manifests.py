@@ -15,6 +15,7 @@ from gradatim.apps.manifests import rules
 from gradatim.apps.wiring import USER_AGENT
 from gradatim.ports.objects import (
     CONFIG_MAP,
+    CONTROLLER_REVISION,
     DEPLOYMENT,
     HTTP_ROUTE,
     INGRESS,
@@ -36,6 +37,7 @@ Grant = tuple[str, str, str]
 WATCHED = {"list", "watch"}
 READ = {"get", *WATCHED}
 WRITTEN = {*READ, "create", "patch"}
+KEPT = {*READ, "create", "delete"}
 OURS = {
     "canaries": {*READ, "patch"},
     "canaries/status": {"patch"},
@@ -77,7 +79,9 @@ def needed(*meshes: str) -> set[Grant]:
     reads = {resource for kind in kinds for resource in kind.reads}
     writes = {resource for kind in (*kinds, *registry.scalers()) for resource in kind.writes}
     writes |= {SERVICE, CONFIG_MAP, SECRET}
-    grants = {("flagger.app", resource, verb) for resource, verbs in OURS.items() for verb in verbs}
+    keeps = {resource for kind in registry.workloads() for resource in kind.keeps}
+    grants = {(resource.group, resource.plural, verb) for resource in keeps for verb in KEPT}
+    grants |= {("flagger.app", resource, verb) for resource, verbs in OURS.items() for verb in verbs}
     grants |= {("", "events", "create"), ("", "events", "patch")}
     grants |= {(resource.group, resource.plural, verb) for resource in reads for verb in READ}
     return grants | {(resource.group, resource.plural, verb) for resource in writes for verb in WRITTEN}
@@ -115,7 +119,9 @@ def test_no_rule_says_anything_twice_or_grants_everything() -> None:
         for verb in rule["verbs"]
     ]
     assert len(said) == len(set(said))
-    assert not {part for grant in said for part in grant} & {"*", "delete", "deletecollection", "pods", "nodes"}
+    assert not {part for grant in said for part in grant} & {"*", "deletecollection", "pods", "nodes"}
+    deleted = [(group, resource) for group, resource, verb in said if verb == "delete"]
+    assert deleted == [("apps", "controllerrevisions")], "what users own is never deleted, only what was kept of it"
 
 
 def test_the_lease_is_granted_in_the_operators_own_namespace_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,6 +287,8 @@ async def test_releases_need_no_more_than_is_granted(virtual_time: Callable[[], 
     for kind in (DEPLOYMENT, SERVICE, CONFIG_MAP, *routes):
         unused = {verb for verb in WRITTEN if (kind.group, kind.plural, verb) not in guard.used}
         assert unused <= ({"patch"} if kind in (SERVICE, CONFIG_MAP) else set()), f"{kind.plural}: {shlex.join(unused)}"
+    kept = {verb for verb in KEPT if (CONTROLLER_REVISION.group, CONTROLLER_REVISION.plural, verb) not in guard.used}
+    assert kept <= READ  # read when a primary is missing
     for resource, verbs in OURS.items():
         unused = {verb for verb in verbs if ("flagger.app", resource, verb) not in guard.used}
         # A Canary is read again after a conflict only; its finalizers are looked at by an admission plug-in only.

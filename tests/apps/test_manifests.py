@@ -237,7 +237,8 @@ def _asked(request: Request) -> Grant:
     rest = rest[2:] if rest[0] == "namespaces" and len(rest) > 2 else rest
     resource = rest[0] if len(rest) < 3 else f"{rest[0]}/{rest[2]}"
     reading = "watch" if "watch" in request.query else "get" if len(rest) > 1 else "list"
-    return group, resource, {"GET": reading, "POST": "create", "PATCH": "patch"}.get(request.method, request.method)
+    verbs = {"GET": reading, "POST": "create", "PATCH": "patch", "DELETE": "delete"}
+    return group, resource, verbs.get(request.method, request.method)
 
 
 def _shop(name: str, mesh: str) -> Iterator[Manifest]:

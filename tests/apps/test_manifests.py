@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -75,7 +76,7 @@ def granted(made: list[Manifest]) -> set[Grant]:
 def needed(*meshes: str) -> set[Grant]:
     """What the providers say they read and write, and what the engine does with Canaries and events."""
     chosen = [registry.mesh(name) for name in meshes]
-    kinds = [*chosen, *registry.workloads()]
+    kinds = [*chosen, *(kind for kind in registry.workloads() if not kind.routed_by or set(kind.routed_by) & {*meshes})]
     reads = {resource for kind in kinds for resource in kind.reads}
     writes = {resource for kind in (*kinds, *registry.scalers()) for resource in kind.writes}
     writes |= {SERVICE, CONFIG_MAP, SECRET}
@@ -102,6 +103,15 @@ def test_one_mesh_is_granted_its_own_kinds_only(capsys: pytest.CaptureFixture[st
     named = {(group, resource) for group, resource, _ in granted(role["rules"])}
     assert (kind.group, kind.plural) in named
     assert not named & {(other.group, other.plural) for other in others}
+
+
+def test_a_target_that_no_chosen_mesh_can_route_to_is_granted_nothing() -> None:
+    """Only Knative's own routing understands Knative Services, so that without it nothing of theirs is ever touched."""
+    (knative,) = [kind for kind in registry.workloads() if kind.routed_by]
+    assert "serving.knative.dev" in {resource.group for resource in (*knative.reads, *knative.writes)}
+    assert "serving.knative.dev" not in {group for group, _, _ in granted(rules([registry.mesh("nginx")]))}
+    routing = msgspec.structs.replace(registry.mesh("kubernetes"), name=knative.routed_by[0])
+    assert ("serving.knative.dev", "services", "patch") in granted(rules([routing]))
 
 
 def test_the_default_mesh_is_granted_although_only_others_are_named(capsys: pytest.CaptureFixture[str]) -> None:

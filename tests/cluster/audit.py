@@ -25,6 +25,7 @@ class Request:
     name: str
     code: int
     allowed: bool
+    """Neither refused by access rules nor by an admission plug-in that looks at them (403)."""
     at: str
 
     @property
@@ -80,7 +81,8 @@ def _read(log: Path, start: int) -> Iterator[Request]:
                 continue  # noted already when it began
             if event["verb"] != "watch" and event["stage"] == "ResponseStarted":
                 continue  # the end of the same request follows
-            about = event.get("objectRef", {})
+            about, code = event.get("objectRef", {}), event.get("responseStatus", {}).get("code", 0)
+            decision = event.get("annotations", {}).get("authorization.k8s.io/decision")
             parts = [about.get("resource", event["requestURI"].partition("?")[0]), about.get("subresource", "")]
             yield Request(
                 user=event["user"]["username"],
@@ -90,7 +92,7 @@ def _read(log: Path, start: int) -> Iterator[Request]:
                 resource="/".join(filter(None, parts)),
                 namespace=about.get("namespace", ""),
                 name=about.get("name", ""),
-                code=event.get("responseStatus", {}).get("code", 0),
-                allowed=event.get("annotations", {}).get("authorization.k8s.io/decision") != "forbid",
+                code=code,
+                allowed=decision != "forbid" and code != 403,
                 at=event["requestReceivedTimestamp"],
             )

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 
 import aiohttp
@@ -22,6 +23,25 @@ from cluster.serving import Served
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _DROPPED = frozenset({"connection", "host", "content-length", "transfer-encoding", "keep-alive"})
 _REASONS = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout"}
+
+
+@dataclass(frozen=True)
+class Passing:
+    """One request on its way to the API server."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Passed:
+    """One request and what the API server said to it."""
+
+    request: Passing
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class FaultyProxy(Served):
@@ -47,6 +67,10 @@ class FaultyProxy(Served):
         """Each of them, as `PATCH deployments shop`."""
         self.on_write: Callable[[int], Awaitable[None]] = _nothing
         """Awaited with the number of each write that was carried out, before its answer is passed on."""
+        self.before: Callable[[Passing], Awaitable[None]] = _nothing
+        """Awaited with each request but watches, before it is sent on."""
+        self.after: Callable[[Passed], Awaitable[None]] = _nothing
+        """Awaited with each answer but those of watches, before it is passed on."""
         self.hits = 0
         """Requests that a fault has hit."""
         self._plane = plane
@@ -95,11 +119,14 @@ class FaultyProxy(Served):
         return await self._forward(request, body)
 
     async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        passing = Passing(request.method, request.path, body)
+        await self.before(passing)
         try:
             async with self._ask(request, body) as got:
                 text = await got.read()
         except aiohttp.ClientError:
             return _abort(request)
+        await self.after(Passed(passing, got.status, got.headers, text))
         if request.method in WRITES and got.status < 300:
             self.writes += 1
             self.written.append(f"{request.method} {_about(request.path)}")
@@ -137,7 +164,7 @@ class FaultyProxy(Served):
         )
 
 
-async def _nothing(_: int) -> None:
+async def _nothing(_: object) -> None:
     """The operator lives on."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,11 +33,11 @@ class Receiver:
         self.delay = 0.0
         """Seconds until every answer."""
         self._clock = clock
-        self._codes: dict[tuple[str, str], int] = {}
+        self._codes: dict[tuple[str, str], deque[int]] = {}
 
-    def answer(self, namespace: str, name: str, code: int) -> None:
-        """The status of this hook from now on; 200 unless set."""
-        self._codes[namespace, name] = code
+    def answer(self, namespace: str, name: str, *codes: int) -> None:
+        """The statuses of this hook from now on, one a call, the last one for good; 200 unless set."""
+        self._codes[namespace, name] = deque(codes)
 
     def of(self, namespace: str) -> list[Call]:
         """What this namespace's hooks received, in order."""
@@ -50,7 +51,8 @@ class Receiver:
         self.calls.append(Call(self._clock(), namespace, name, payload))
         if self.delay:
             await asyncio.sleep(self.delay)
-        return self._codes.get((namespace, name), 200)
+        codes = self._codes.get((namespace, name)) or (200,)
+        return codes.popleft() if isinstance(codes, deque) and len(codes) > 1 else codes[0]
 
 
 class Hooks(Receiver, Served):

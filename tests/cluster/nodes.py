@@ -1,7 +1,7 @@
 """A stand-in for the scheduler and for every kubelet: pods get a node, an address, and after a while they are Ready.
 
-Nothing runs in these pods. Images named `broken:…` never become ready. What a pod of this address would answer is up to
-the traffic tests, which ask `Nodes.running`.
+Nothing runs in these pods; the name of their image says how long they take to be ready. What a pod of this address
+would answer is up to the traffic tests, which ask `Nodes.running`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from cluster.control_plane import Credentials
 from gradatim.ports.objects import Manifest
 
 READY_AFTER = 0.5
+SLOW = 3.0
 STOPS_WITHIN = 1.0
 _AGAIN = 0.2
 _INITIAL_END = "k8s.io/initial-events-end"
@@ -29,9 +30,12 @@ ReadyAfter = Callable[[Manifest], float | None]
 
 
 def by_image(pod: Manifest) -> float | None:
-    """Half a second, or never for an image that nobody can pull."""
-    broken = any(container["image"].startswith("broken:") for container in pod["spec"]["containers"])
-    return None if broken else READY_AFTER
+    """Half a second; three for `slow:…`; never for `broken:…`, nor as a primary for `unfit:…`."""
+    names = {container["image"].partition(":")[0] for container in pod["spec"]["containers"]}
+    primary = pod["metadata"].get("labels", {}).get("app", "").endswith("-primary")
+    if "broken" in names or ("unfit" in names and primary):
+        return None
+    return SLOW if "slow" in names else READY_AFTER
 
 
 class Nodes:

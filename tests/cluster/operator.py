@@ -9,8 +9,9 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import aiohttp
 import yaml
@@ -26,6 +27,10 @@ COMMAND = (sys.executable, "-m", "gradatim.apps.cli")
 START_LIMIT = 30.0
 _HOME = "gradatim-system"
 _CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
+_ROLES = {"ClusterRole", "Role"}
+
+Grant: TypeAlias = tuple[str, str, str]
+"""Group, resource with its subresource, and verb."""
 
 
 def shipped_manifests(*arguments: str) -> list[Manifest]:
@@ -35,31 +40,38 @@ def shipped_manifests(*arguments: str) -> list[Manifest]:
     return list(yaml.safe_load_all(told.stdout))
 
 
+def _unchanged(role: Manifest) -> Manifest:
+    return role
+
+
 class Account:
     """A service account with the shipped rights, in a namespace of its own."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, name: str, role: Manifest) -> None:
-        self.namespace, self.name, self.role = namespace, name, role
+    def __init__(self, plane: ControlPlane, namespace: str, name: str, roles: Sequence[Manifest]) -> None:
+        self.namespace, self.name, self.roles = namespace, name, roles
         self.user = f"system:serviceaccount:{namespace}:{name}"
         self._plane = plane
 
     @classmethod
-    async def install(cls, plane: ControlPlane, client: Client, *arguments: str) -> Account:
-        """Create everything that an installation has, but for the program itself."""
+    async def install(
+        cls, plane: ControlPlane, client: Client, *arguments: str, change: Callable[[Manifest], Manifest] = _unchanged
+    ) -> Account:
+        """Create everything that an installation has, but for the program itself; `change` may spoil the roles."""
         namespace = await make_namespace(client, f"{_HOME}-{secrets.token_hex(3)}")
-        manifests = [_moved(one, namespace) for one in shipped_manifests(*arguments)]
+        shipped = [change(one) if one["kind"] in _ROLES else one for one in shipped_manifests(*arguments)]
+        manifests = [_moved(one, namespace) for one in shipped]
         wanted = [one for one in manifests if one["kind"] not in {"Namespace", "Deployment", "Service"}]
         for manifest in wanted:
             await client.apply(manifest, namespace)
         (account,) = [one for one in wanted if one["kind"] == "ServiceAccount"]
-        (role,) = [one for one in wanted if one["kind"] == "ClusterRole"]
-        return cls(plane, namespace, account["metadata"]["name"], role)
+        return cls(plane, namespace, account["metadata"]["name"], [one for one in wanted if one["kind"] in _ROLES])
 
-    def granted(self) -> set[tuple[str, str, str]]:
-        """Group, resource and verb of everything that its ClusterRole allows."""
+    def granted(self) -> set[Grant]:
+        """Group, resource and verb of everything that its roles allow: in all namespaces, and in its own."""
         return {
             (group, resource, verb)
-            for rule in self.role["rules"]
+            for role in self.roles
+            for rule in role["rules"]
             for group in rule.get("apiGroups", ())
             for resource in rule.get("resources", ())
             for verb in rule["verbs"]
@@ -90,6 +102,7 @@ class Operator:
         server: str | None = None,
         log: Path | None = None,
         program: Sequence[str] = COMMAND,
+        environ: Mapping[str, str] | None = None,
     ) -> Operator:
         """Start it with these flags (names without dashes) and wait until it is ready; `server` may be a proxy."""
         label, port = f"operator-{secrets.token_hex(3)}", free_port()
@@ -98,7 +111,7 @@ class Operator:
         given = {"kubeconfig": str(config), "port": str(port), **flags}
         audit = Audit(plane.audit, account.user)
         command = [*program, "operator", *(f"-{name}={value}" for name, value in given.items())]
-        operator = cls(account, Process(command, log or plane.home / f"{label}.log"), port, audit)
+        operator = cls(account, Process(command, log or plane.home / f"{label}.log", environ), port, audit)
         try:
             await until(operator.ready, f"{label} ready", START_LIMIT)
         except BaseException:

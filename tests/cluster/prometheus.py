@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,6 +28,8 @@ class Query:
 
     at: float
     text: str
+    server: str = ""
+    """Who was asked, by the name that the operator knows: it may have come through a proxy."""
 
 
 @dataclass
@@ -35,6 +38,10 @@ class Answers:
 
     metric: str = _UNSET
     """For plain queries."""
+    coming: deque[str] = field(default_factory=deque)
+    """For the next plain queries, one each; after that it is `metric` again."""
+    without: str = ""
+    """Queries in which this text stands find no series."""
     histogram: str = _UNSET
     """For queries with `histogram_quantile`."""
     queries: list[Query] = field(default_factory=list)
@@ -53,27 +60,31 @@ class Script:
         """The answers of a namespace, to be changed in place."""
         return self._answers.setdefault(namespace, Answers())
 
-    def answer(self, text: str) -> Manifest:
+    def answer(self, text: str, server: str = "") -> Manifest:
         """What a query gets, unless the server fails; it is written down in either case."""
-        value = self._value(text)
+        value = self._value(text, server)
         if self.status != 200:
             return {"status": "error", "errorType": "internal"}
         result = [] if value == NOTHING else [{"metric": {}, "value": [time.time(), value]}]
         return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
-    def _value(self, text: str) -> str:
+    def _value(self, text: str, server: str) -> str:
         if text.strip() == "vector(1)":
             return "1"
         named = [namespace for namespace in self._answers if _names(text, namespace)]
         if not named:
             return _UNSET
         answers = self._answers[max(named, key=len)]
-        answers.queries.append(Query(self._clock(), text))
-        return answers.histogram if "histogram_quantile" in text else answers.metric
+        answers.queries.append(Query(self._clock(), text, server))
+        if answers.without and answers.without in text:
+            return NOTHING
+        if "histogram_quantile" in text:
+            return answers.histogram
+        return answers.coming.popleft() if answers.coming else answers.metric
 
 
 class Prometheus(Script, Served):
-    """The script behind a port. Use it in an `async with`."""
+    """The script behind a port, which is also a proxy that finds it under any name. Use it in an `async with`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         Script.__init__(self, clock)
@@ -84,7 +95,8 @@ class Prometheus(Script, Served):
 
     async def _query(self, request: web.Request) -> web.Response:
         form = await request.post() if request.method == "POST" else request.query
-        return web.json_response(self.answer(str(form.get("query", ""))), status=self.status)
+        server = request.url.authority
+        return web.json_response(self.answer(str(form.get("query", "")), server), status=self.status)
 
 
 def _names(text: str, namespace: str) -> bool:

@@ -1,24 +1,22 @@
 """One release on the real control plane, told and judged: what there is, what happened, and what may never happen.
 
-Everything that changes in the namespace is watched. All versions come from one etcd, so they put the changes of all
-kinds into one order afterwards, and every state that ever was can be looked at: whether the side that users' requests
-went to had ready pods.
+Everything that changes in the namespace is watched, so that every state that ever was can be looked at: whether the
+side that users' requests went to had ready pods.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import yaml
 
 from cluster.client import NAMESPACE, POD, Client, Refused, path
+from cluster.history import History
 from cluster.hooks import Hooks
 from cluster.namespaces import make_namespace, until
 from cluster.parity.normal import stripped
@@ -96,50 +94,38 @@ ALERTS = (
 )
 
 
-@dataclass
-class Changes:
-    """Everything that was seen to change in a namespace, by version."""
-
-    seen: dict[int, tuple[Resource, str, Manifest | None]] = field(default_factory=dict)
-
-    def saw(self, resource: Resource, kind: str, manifest: Manifest) -> None:
-        """One event of a watch; the same version may be seen again after a watch was cut."""
-        meta = manifest["metadata"]
-        version = int(meta["resourceVersion"])
-        self.seen.setdefault(version, (resource, meta["name"], None if kind == "DELETED" else manifest))
+class Changes(History):
+    """What was seen to change around one application, and what that means for its users."""
 
     def unserved(self) -> list[str]:
         """The moments at which requests went to a side without a ready pod, in words."""
         live: dict[Resource, dict[str, Manifest]] = {resource: {} for resource in WATCHED}
         found, served = [], False
-        for version in sorted(self.seen):
-            resource, name, manifest = self.seen[version]
-            live[resource].pop(name, None)
-            if manifest is not None:
-                live[resource][name] = manifest
+        for change in self.changes():
+            live[change.resource].pop(change.name, None)
+            if change.manifest is not None:
+                live[change.resource][change.name] = change.manifest
             sides = dict(_sides(live))
             served = served or (bool(sides) and all(sides.values()))
             if served:  # before that the application itself was not up
                 empty = [side for side, ready in sides.items() if not ready]
-                found += [f"{version}: {name} changed, and {side} has no ready pod" for side in empty]
+                found += [f"{change.version}: {change.name} changed, and {side} has no ready pod" for side in empty]
         return found
 
     def weights(self) -> list[int]:
         """The shares of the canary in the order in which they were."""
         shares = []
-        for version in sorted(self.seen):
-            resource, name, manifest = self.seen[version]
-            if resource == INGRESS and name == "shop-canary" and manifest is not None:
-                shares.append(int(manifest["metadata"]["annotations"][WEIGHT]))
+        for change in self.changes():
+            if change.resource == INGRESS and change.name == "shop-canary" and change.manifest is not None:
+                shares.append(int(change.manifest["metadata"]["annotations"][WEIGHT]))
         return [share for index, share in enumerate(shares) if index == 0 or shares[index - 1] != share]
 
     def phases(self) -> list[str]:
         """The phases of the Canary in the order in which they were."""
         phases = []
-        for version in sorted(self.seen):
-            resource, _, manifest = self.seen[version]
-            if resource == CANARY and manifest is not None:
-                phase = manifest.get("status", {}).get("phase", "")
+        for change in self.changes():
+            if change.resource == CANARY and change.manifest is not None:
+                phase = change.manifest.get("status", {}).get("phase", "")
                 if phase and (not phases or phases[-1] != phase):
                     phases.append(phase)
         return phases
@@ -273,32 +259,13 @@ async def release(admin: Client, hooks: Hooks) -> AsyncIterator[Release]:
     """An application in a namespace of its own, watched from its beginning."""
     namespace = await make_namespace(admin, f"r-{secrets.token_hex(4)}")
     made = Release(admin, namespace, hooks)
-    watches = [asyncio.create_task(_watch(admin, made, resource)) for resource in WATCHED]
     try:
-        await made.apply()
-        yield made
+        async with made.changes.followed(admin, namespace, WATCHED):
+            await made.apply()
+            yield made
     finally:
-        for task in watches:
-            task.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
         with suppress(aiohttp.ClientError, Refused):
             await admin.delete(NAMESPACE, "", namespace)
-
-
-async def _watch(admin: Client, made: Release, resource: Resource) -> None:
-    """Note every change; after a cut go on where it was cut."""
-    version = ""
-    while True:
-        with suppress(aiohttp.ClientError, ConnectionError, Refused):
-            params = {"resourceVersion": version} if version else {}
-            async with admin.watching(path(resource, made.namespace), **params) as events:
-                async for event in events:
-                    if event["type"] == "ERROR":  # the past is forgotten: everything again as it is now
-                        version = ""
-                        break
-                    made.changes.saw(resource, event["type"], event["object"])
-                    version = event["object"]["metadata"]["resourceVersion"]
-        await asyncio.sleep(0.1)
 
 
 def _timeless(value: Any) -> Any:

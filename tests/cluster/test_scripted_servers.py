@@ -29,6 +29,29 @@ async def test_answers_depend_on_the_namespace_named_in_the_query() -> None:
 
 
 @pytest.mark.asyncio
+async def test_answers_can_be_lined_up_and_series_be_missing() -> None:
+    async with Prometheus() as prometheus, aiohttp.ClientSession() as session:
+        answers = prometheus.of("a")
+        answers.coming.extend(["1", "2"])
+        answers.without = "errors"
+        queries = (
+            'x{namespace="a"}',
+            'errors{namespace="a"} / x{namespace="a"}',
+            'x{namespace="a"}',
+            'x{namespace="a"}',
+        )
+        assert [await value(session, prometheus.url, query) for query in queries] == ["1", None, "2", "100"]
+
+
+@pytest.mark.asyncio
+async def test_it_is_found_under_any_name_by_those_who_take_it_for_their_proxy() -> None:
+    async with Prometheus() as prometheus, aiohttp.ClientSession(proxy=prometheus.url) as session:
+        prometheus.of("a")
+        assert await value(session, "http://prometheus.monitoring:9090", 'x{namespace="a"}') == "100"
+        assert [query.server for query in prometheus.of("a").queries] == ["prometheus.monitoring:9090"]
+
+
+@pytest.mark.asyncio
 async def test_a_failing_prometheus_answers_with_its_status() -> None:
     async with Prometheus() as prometheus, aiohttp.ClientSession() as session:
         prometheus.status = 503
@@ -48,3 +71,14 @@ async def test_a_hook_answers_with_its_code_and_its_payload_is_kept() -> None:
             ("slack", {"name": "chat/slack"}),
         ]
         assert hooks.of("other") == []
+
+
+@pytest.mark.asyncio
+async def test_a_hook_can_change_its_mind() -> None:
+    async with Hooks() as hooks, aiohttp.ClientSession() as session:
+        hooks.answer("ns", "gate", 403, 500, 200)
+        codes = []
+        for _ in range(4):
+            async with session.post(f"{hooks.address('ns')}/gate", json={}) as got:
+                codes.append(got.status)
+        assert codes == [403, 500, 200, 200]

@@ -127,6 +127,16 @@ async def test_a_repeated_event_is_counted_up_and_written_anew_when_it_has_expir
 
 
 @pytest.mark.asyncio
+async def test_events_of_the_same_moment_are_named_in_the_order_in_which_they_were_told() -> None:
+    """Lists are sorted by name, and kubectl sorts by seconds: without that it shows a release in disorder."""
+    server = ApiServer()
+    recorder = Recorder(server, lambda: 1767225600.0)  # type: ignore[arg-type]
+    for number in range(20):
+        await recorder.record(SHOP, Event(text=str(number)))
+    assert [server.events[name]["message"] for name in sorted(server.events)] == [str(number) for number in range(20)]
+
+
+@pytest.mark.asyncio
 async def test_a_crowd_of_events_does_not_take_all_ways_to_the_api_server() -> None:
     server, under_way, most = ApiServer(), 0, 0
 

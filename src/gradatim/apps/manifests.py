@@ -93,12 +93,14 @@ def rules(meshes: Iterable[Mesh]) -> list[Manifest]:
     """What the operator may do in all namespaces, one rule for each group of kinds that are treated alike."""
     granted: dict[Resource, tuple[str, ...]] = {}
     chosen = tuple(meshes)
-    for reads in (*(mesh.reads for mesh in chosen), *(kind.reads for kind in registry.workloads())):
+    names = {mesh.name for mesh in chosen}
+    workloads = [kind for kind in registry.workloads() if not kind.routed_by or names & set(kind.routed_by)]
+    for reads in (*(mesh.reads for mesh in chosen), *(kind.reads for kind in workloads)):
         granted.update(dict.fromkeys(reads, READ))
     for writes in (
         (SERVICE, CONFIG_MAP, SECRET),
         *(mesh.writes for mesh in chosen),
-        *(kind.writes for kind in registry.workloads()),
+        *(kind.writes for kind in workloads),
         *(kind.writes for kind in registry.scalers()),
     ):
         granted.update(dict.fromkeys(writes, WRITE))

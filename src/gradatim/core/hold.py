@@ -110,9 +110,11 @@ def routing_field(known: Known) -> str:
 
 
 def _repair(known: Known, part: Part) -> tuple[News, ...]:
-    """Tell of a repair, but not of carrying out an edit of the Canary that has not been observed yet."""
-    shape = known.get(Formed())
+    """Tell of a repair, but not of following an edit of the Canary that has not been observed yet, or of the target."""
+    shape, seen = known.get(Formed()), known.get(Target())
     if known.status.observed_generation != known.canary.generation:
+        return ()
+    if part is Part.PRIMARY and isinstance(seen, TargetSeen) and seen.revision != known.status.last_applied_spec:
         return ()
     changed = tuple(name for name in shape.changed if name.startswith(f"{part.value}:"))
     return (news.repaired(tuple(name.partition(":")[2] for name in changed)),) if changed else ()

@@ -20,6 +20,7 @@ from gradatim.core.settings import Settings
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS
 from gradatim.core.templates import TemplateError, check
 from gradatim.core.verdict import Traits
+from gradatim.core.weights import TOTAL
 
 LONGEST_LABEL = 63
 """Characters of a Service name or a label value, by RFC 1123 and the Kubernetes API."""
@@ -169,10 +170,12 @@ def _steps(analysis: Analysis) -> Iterator[Problem]:
     before = 0
     for index, weight in enumerate(analysis.step_weights):
         path = f"spec.analysis.stepWeights[{index}]"
-        if not 0 < weight <= 100:
+        if weight <= 0:
             yield Problem(path, f"is {weight}; use a share of 100, above 0")
         elif weight <= before:
             yield Problem(path, f"is {weight} after {before}; each step must be larger than the one before")
+        elif weight > TOTAL:
+            yield Problem(path, f"is {weight} and counts as {TOTAL}; use a share of {TOTAL}", blocks=False)
         before = max(before, weight)
 
 

@@ -34,6 +34,7 @@ class Recorder:
         self._now = now
         self._known: dict[str, OrderedDict[tuple[str, str], tuple[Ref, int]]] = {}
         self._line = asyncio.Semaphore(AT_ONCE)
+        self._named_at = 0
 
     async def record(self, canary: Canary, event: Event) -> None:
         """Write one event; raises KubeError. When it is told again because of that, it is not written twice."""
@@ -44,13 +45,13 @@ class Recorder:
         known = self._known.setdefault(canary.uid, OrderedDict())
         key = ("Warning" if event.warning else "Normal", event.text)
         now = timestamp(self._now())
-        ref, count = known.pop(key) if key in known else (_named(canary), 0)
+        ref, count = known.pop(key) if key in known else (self._named(canary), 0)
         known[key] = (ref, count)  # noted before it is sent: the answer may get lost
         if count:
             try:
                 await self._client.patch(ref, {"count": count + 1, "lastTimestamp": now})
             except NotFound:  # expired after an hour, as events do
-                ref, count = _named(canary), 0
+                ref, count = self._named(canary), 0
                 known[key] = (ref, count)
         if not count:
             with suppress(AlreadyExists):
@@ -63,9 +64,10 @@ class Recorder:
         """The Canary is gone."""
         self._known.pop(uid, None)
 
-
-def _named(canary: Canary) -> Ref:
-    return Ref(EVENT, canary.namespace, f"{canary.name}.{uuid4().hex[:16]}")
+    def _named(self, canary: Canary) -> Ref:
+        """A name that is later than those before, as Flagger's are: kubectl shows events of one second by name."""
+        self._named_at = max(int(self._now() * 1e9), self._named_at + 1)
+        return Ref(EVENT, canary.namespace, f"{canary.name}.{self._named_at:016x}{uuid4().hex[:4]}")
 
 
 def _manifest(canary: Canary, name: str, key: tuple[str, str], now: str) -> Manifest:

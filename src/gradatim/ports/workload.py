@@ -114,3 +114,5 @@ class WorkloadKind(msgspec.Struct, frozen=True, kw_only=True):
     generates_services: bool = True
     waits: bool = True
     """False: there is nothing to wait for, no readiness and no deadline."""
+    routed_by: tuple[str, ...] = ()
+    """The only meshes that can send traffic to it; empty: all of them. Without one of them its rights are no use."""

@@ -183,5 +183,6 @@ KINDS: tuple[WorkloadKind, ...] = (
         reads=(KNATIVE_REVISION,),
         writes=(KNATIVE_SERVICE,),
         generates_services=False,
+        routed_by=(_MESH,),
     ),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from gradatim.api.status import Phase
 from gradatim.core import conditions, news
+from gradatim.core.changes import is_applied
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Stuck, Waiting
 from gradatim.core.record import hindered
@@ -110,9 +112,15 @@ def routing_field(known: Known) -> str:
 
 
 def _repair(known: Known, part: Part) -> tuple[News, ...]:
-    """Tell of a repair, but not of carrying out an edit of the Canary that has not been observed yet."""
-    shape = known.get(Formed())
-    if known.status.observed_generation != known.canary.generation:
+    """Tell of a repair, but not of carrying out an edit of the Canary, or of the target, that is not noted yet.
+
+    A release that waits for its approval has been told of, though its target is not noted.
+    """
+    shape, seen = known.get(Formed()), known.get(Target())
+    edited = isinstance(seen, TargetSeen) and not is_applied(known.status, seen)
+    if known.status.observed_generation != known.canary.generation or (
+        edited and known.status.phase is not Phase.WAITING
+    ):
         return ()
     changed = tuple(name for name in shape.changed if name.startswith(f"{part.value}:"))
     return (news.repaired(tuple(name.partition(":")[2] for name in changed)),) if changed else ()

@@ -18,6 +18,7 @@ from gradatim.core.settings import Settings
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS
 from gradatim.core.templates import TemplateError, check
 from gradatim.core.verdict import Traits
+from gradatim.core.weights import TOTAL
 
 LONGEST_LABEL = 63
 """Characters of a Service name or a label value, by RFC 1123 and the Kubernetes API."""
@@ -133,7 +134,7 @@ def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
         if not 0 <= value <= 100:
             yield Problem(f"spec.analysis.{field}", f"is {value}; use a share of 100")
     if analysis.mirror and not traits.mirrors and traits.shifts_traffic:
-        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
+        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it", blocks=False)
 
 
 def _weights(canary: Canary, settings: Settings, traits: Traits) -> Iterator[Problem]:
@@ -165,9 +166,11 @@ def _steps(analysis: Analysis) -> Iterator[Problem]:
     before = 0
     for index, weight in enumerate(analysis.step_weights):
         path = f"spec.analysis.stepWeights[{index}]"
-        if not 0 < weight <= 100:
+        if weight <= 0:
             yield Problem(path, f"is {weight}; use a share of 100, above 0")
-        elif weight <= before:
+        elif weight > TOTAL:
+            yield Problem(path, f"is {weight}, which means {TOTAL}; use a share of 100", blocks=False)
+        if 0 < weight <= before:
             yield Problem(path, f"is {weight} after {before}; each step must be larger than the one before")
         before = max(before, weight)
 

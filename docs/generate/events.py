@@ -41,9 +41,11 @@ _WORDS: dict[str, Any] = {
     "hook": "HOOK",
     "iteration": "N",
     "kind": "confirm-rollout",
+    "mesh": "kubernetes",
     "mirrored": False,
     "mute": False,
     "phase": Phase.SUCCEEDED,
+    "rounds": "N",
     "text": "TEXT",
     "wanted": "N",
     "weight": "N",
@@ -60,6 +62,7 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "problem": ({"found": Problem("FIELD", "REASON")},),
     "promoted": ({}, {"canary": canary(skip_analysis=True)}),
     "rerouted": ({"found": "N"},),
+    "shifts_nothing": ({"canary": canary(match=({},), iterations=0)},),
 }
 """Functions whose sentences differ with their arguments, and parameters whose names say too little."""
 

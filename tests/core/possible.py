@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.world import World
 
 KINDS: dict[type, tuple[type, ...]] = {
-    verdict.Target: (TargetSeen, Trouble),
+    verdict.Target: (TargetSeen, Trouble),  # Incomplete is Trouble, too
     verdict.Formed: (Shape,),
     verdict.PrimaryReady: (Ready, Waiting, Stuck, Absent),
     verdict.CanaryReady: (Ready, Waiting, Stuck, Absent),

@@ -133,6 +133,10 @@ class Happenings:
         assert self.world.target is not None
         self.world.target.configs = checksums
 
+    def lacking(self, text: str) -> None:
+        """A config that the target's pods need is not there; empty when it is."""
+        self.world.lacking = text
+
     def scaled(self, running: bool) -> None:
         """Somebody scales the target up or away."""
         assert self.world.target is not None

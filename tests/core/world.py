@@ -28,7 +28,19 @@ from gradatim.core.record import kept_its_pods
 from gradatim.core.revision import revision
 from gradatim.core.settings import Settings
 from gradatim.core.timing import interval_of
-from gradatim.core.verdict import Ask, Known, Part, Plan, Question, Serving, Shape, TargetSeen, Traits, Trouble
+from gradatim.core.verdict import (
+    Ask,
+    Incomplete,
+    Known,
+    Part,
+    Plan,
+    Question,
+    Serving,
+    Shape,
+    TargetSeen,
+    Traits,
+    Trouble,
+)
 from gradatim.core.weights import ALL_PRIMARY, Routes
 from gradatim.engine.memory import Memory
 
@@ -79,6 +91,8 @@ class World:
     now: float = START
 
     target: Workload | None = field(default_factory=lambda: Workload("v1"))
+    lacking: str = ""
+    """What the target's pods need and is not there."""
     trouble: str = "deployment podinfo.test get query error: not found"
     """What is said of a target that is not there."""
     primary: Workload | None = None
@@ -227,6 +241,8 @@ class World:
     def _seen(self) -> TargetSeen | Trouble:
         if self.target is None:
             return Trouble(self.trouble)
+        if self.lacking:
+            return Incomplete(self.lacking, "create it")
         return TargetSeen(hashed(self.target.holds), self.target.configs, self.target.running)
 
     def _hook(self, question: verdict.HookSays) -> HookPassed | HookFailed:

@@ -15,7 +15,8 @@ They know more steps. Objects are named `KIND/NAME`; `NS` is the namespace.
 | `breaks: IMAGE`, `heals: IMAGE` | pods of this image that start from now on never become ready, or do again |
 
 `expect`, as a step and for the end, has any of `phase`; `status` and `objects`, parts that must be found (`null`: not
-there); `events` and `hooks`, found in this order; `never`, found in no event; `phases`, all that were passed.
+there); `events` and `hooks`, found in this order; `never`, found in no event; `queries`, all that Prometheus was asked;
+`phases`, all that were passed. A call of a hook is a text: its name, the phase it was told, and what was said.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import Any
 import msgspec
 
 from cluster.parity import Recording, Scenario, play
+from cluster.parity.normal import folded_query
+from gradatim.core.settings import Settings
 from gradatim.ports.objects import CANARY, Manifest
 from gradatim.sim.pods.instant import InstantPods, is_broken
 from simulated.cluster import Cluster, simulated
@@ -38,6 +41,7 @@ from simulated.traffic import Users
 
 FOLDER = Path(__file__).resolve().parents[1] / "parity" / "own"
 
+_USUAL = {"mesh_provider": "nginx", "metrics_server": PROMETHEUS}
 _SERVERS = {"prometheus": PROMETHEUS, "hooks": HOOKS}
 
 
@@ -50,6 +54,7 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
 
 
@@ -61,6 +66,8 @@ class Own(Scenario, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Seconds until a pod is ready."""
     loses: str = ""
     """Why users lose requests in this scenario; unless it says so, they must not lose any."""
+    settings: Manifest = {}
+    """The operator's settings, where they are not the usual ones."""
 
 
 def base() -> dict[str, list[Manifest]]:
@@ -91,7 +98,8 @@ async def played(name: str, scenario: Own, crashes: Iterable[int] = ()) -> Told:
     async with simulated(*scenario.crds, pods=pods) as cluster:
         space = cluster.space(f"o-{name}"[:40].rstrip("-"))
         users = Users(cluster.store, space.namespace, _apex(scenario))
-        async with cluster.crashing_operator(*crashes) as processes:
+        settings = msgspec.convert({**_USUAL, **scenario.settings}, Settings)
+        async with cluster.crashing_operator(*crashes, settings=settings) as processes:
             stage = Stage(cluster, space, processes)
             recording = await play(scenario, base(), space, more=stage.steps())
             wrong = [*stage.wrong, *check(scenario.expect, space, recording, "at the end")]
@@ -186,7 +194,10 @@ def check(expected: Expected, space: Space, recording: Recording, where: str) ->
         wrong += differences(space.named(name), part, name)
     events = [line["event"]["message"] for line in recording.lines if "event" in line]
     wrong += _in_order(expected.events, events, "event")
-    wrong += _in_order(expected.hooks, [line["hook"] for line in recording.lines if "hook" in line], "hook")
+    wrong += _in_order(expected.hooks, [_call(line) for line in recording.lines if "hook" in line], "hook")
+    asked = set(map(folded_query, recording.queries()))
+    if expected.queries and asked != set(map(folded_query, expected.queries)):
+        wrong.append(f"queries {sorted(asked)}, expected {sorted(expected.queries)}")
     wrong += [f"unwanted event: {text}" for text in events for one in expected.never if one in text]
     if expected.phases and list(expected.phases) != recording.phases():
         wrong.append(f"phases {recording.phases()}, expected {list(expected.phases)}")
@@ -201,6 +212,16 @@ def differences(found: Any, part: Any, path: str) -> list[str]:
         pairs = enumerate(zip(found, part, strict=True))
         return [line for number, (one, other) in pairs for line in differences(one, other, f"{path}[{number}]")]
     return [] if found == part else [f"{path} is {found}, expected {part}"]
+
+
+def _call(line: Manifest) -> str:
+    """A call of a hook or a chat room as one text."""
+    said = line["payload"]
+    event = said.get("metadata", {}).get("eventMessage", "")
+    alerts = [one["text"] for one in said.get("attachments", ())] + [
+        one["activityTitle"] for one in said.get("sections", ())
+    ]
+    return " ".join(filter(None, (line["hook"], said.get("phase", ""), event, *alerts)))
 
 
 def _phase(expected: Expected, space: Space) -> str:

@@ -116,7 +116,7 @@ def _complaint(known: Known, metric: Metric, measured: Value | NoValues | QueryF
             head = f"Halt {known.canary.name}.{known.canary.namespace} advancement"
             return f"{head} {metric.name} has {samples} of the {metric.min_samples} samples that it needs"
         case Value(value):
-            return None if _within(metric, value) else _outside(known, metric, value, template=template)
+            return _complained(known, metric, value, template=template)
         case never:
             assert_never(never)
 
@@ -127,7 +127,7 @@ def _no_values(known: Known, metric: Metric, message: str, *, template: bool) ->
         return f"Halt advancement no values found for custom metric: {metric.name}: {message}"
     if not metric.built_in:
         return f"Halt advancement no values found for metric: {metric.name}"
-    flavour = names.provider(canary, known.settings.mesh_provider)
+    flavour = names.flavour(canary, known.settings.mesh_provider)
     text = (
         f"Halt advancement no values found for {flavour} metric {metric.name} "
         f"probably {canary.target}.{canary.namespace} is not receiving traffic"
@@ -144,22 +144,41 @@ def limits(metric: Metric) -> tuple[float | None, float | None]:
     return None, metric.threshold
 
 
-def _within(metric: Metric, value: float) -> bool:
+def _range(metric: Metric, *, template: bool) -> tuple[float | None, float | None]:
+    """The range as it is compared and told; a built-in duration's is one of whole milliseconds.
+
+    A single bound of a template is a maximum, whatever the name of the metric.
+    """
+    if template and metric.threshold_range is None:
+        return None, metric.threshold
     low, high = limits(metric)
-    return (low is None or value >= low) and (high is None or value <= high)
+    if template or metric.name != "request-duration":
+        return low, high
+    return None if low is None else _whole(low), None if high is None else _whole(high)
 
 
-def _outside(known: Known, metric: Metric, value: float, *, template: bool) -> str:
-    low, high = limits(metric)
-    below = low is not None and value < low
-    bound = low if below else high
-    sign = "<" if below else ">"
+def _complained(known: Known, metric: Metric, value: float, *, template: bool) -> str | None:
+    """The event text of a value outside of its range; None for one within."""
+    low, high = _range(metric, template=template)
+    duration = metric.name == "request-duration" and not template
+    value = _whole(value) if duration else value
+    if low is not None and value < low:
+        bound, sign = low, "<"
+    elif high is not None and value > high:
+        bound, sign = high, ">"
+    else:
+        return None
     head = f"Halt {known.canary.name}.{known.canary.namespace} advancement"
     if template or not metric.built_in:
-        return f"{head} {metric.name} {value:.2f} {sign} {shortest(bound or 0)}"
-    if metric.name == "request-success-rate":
-        return f"{head} success rate {value:.2f}% {sign} {shortest(bound or 0)}%"
-    return f"{head} request duration {_milliseconds(value)} {sign} {_milliseconds(bound or 0)}"
+        return f"{head} {metric.name} {fixed(value)} {sign} {shortest(bound)}"
+    if duration:
+        return f"{head} request duration {_milliseconds(value)} {sign} {_milliseconds(bound)}"
+    return f"{head} success rate {fixed(value)}% {sign} {shortest(bound)}%"
+
+
+def fixed(number: float) -> str:
+    """A value with two decimals, as Go writes it: `99.50`, `+Inf`."""
+    return f"{number:.2f}" if math.isfinite(number) else f"{number:+}".replace("inf", "Inf")
 
 
 def shortest(number: float) -> str:
@@ -167,11 +186,14 @@ def shortest(number: float) -> str:
     return str(int(number)) if number == int(number) else repr(number)
 
 
+def _whole(milliseconds: float) -> float:
+    """A duration without fractions of a millisecond, as Flagger compares it; below one they are all there is."""
+    return float(int(milliseconds)) if math.isfinite(milliseconds) and milliseconds >= 1 else milliseconds
+
+
 def _milliseconds(value: float) -> str:
-    """A duration in milliseconds as Go prints it; whole milliseconds above one, as Flagger prints them."""
-    if not math.isfinite(value):
-        return f"{value:g}"
-    return format_duration((int(value) if value >= 1 else value) / 1000)
+    """A duration in milliseconds as Go prints it."""
+    return format_duration(value / 1000) if math.isfinite(value) else f"{value:g}"
 
 
 def _result(
@@ -179,7 +201,7 @@ def _result(
 ) -> CheckResult:
     verdict, value, samples = _verdict(metric, measured, complaint), "", ""
     if isinstance(measured, Value):
-        value = f"{measured.value:.2f}"
+        value = fixed(measured.value)
         samples = "" if measured.samples is None else f"{measured.samples} of at least {metric.min_samples}"
     limit, time = _limit(metric), _since(known, metric, verdict)
     return CheckResult(name=metric.name, verdict=verdict, value=value, limit=limit, samples=samples, time=time)

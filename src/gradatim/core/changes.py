@@ -8,6 +8,7 @@ back to either starts nothing.
 from __future__ import annotations
 
 from gradatim.api.status import CanaryStatus
+from gradatim.core import conditions
 from gradatim.core.revision import Change, config_changed, spec_changed
 from gradatim.core.verdict import TargetSeen
 
@@ -35,6 +36,10 @@ def is_promoted(status: CanaryStatus, seen: TargetSeen) -> bool:
 
 
 def failed_to_promote(status: CanaryStatus) -> bool:
-    """Whether a release that failed had been copied to the primary: what was tried last is what the primary holds."""
+    """Whether a release that failed had been copied to the primary: what was tried last is what the primary holds.
+
+    A target that was set back after a rollback is so, too; then the status says that it was scaled down.
+    """
     same = status.last_applied_spec == status.last_promoted_spec
-    return same and not config_changed(status.tracked_configs, status.promoted_configs)
+    rolled_back = conditions.says_scaled_down(status.condition("Promoted"))
+    return same and not rolled_back and not config_changed(status.tracked_configs, status.promoted_configs)

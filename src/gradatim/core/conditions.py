@@ -8,6 +8,7 @@ import msgspec
 
 from gradatim.api.status import Condition, Phase
 
+_SCALED_DOWN = "scaled to zero."
 _PROMOTED = {
     Phase.INITIALIZED: ("True", "{kind} initialization completed."),
     Phase.WAITING: ("Unknown", "Waiting for approval."),
@@ -16,7 +17,7 @@ _PROMOTED = {
     Phase.PROMOTING: ("Unknown", "Canary analysis completed, starting primary rolling update."),
     Phase.FINALISING: ("Unknown", "Canary analysis completed, routing all traffic to primary."),
     Phase.SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
-    Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
+    Phase.FAILED: ("False", f"Canary analysis failed, {{kind}} {_SCALED_DOWN}"),
     Phase.TERMINATING: ("Unknown", "Deletion requested, giving {kind} back its pods and its traffic."),
 }
 _KEPT = "Canary analysis failed, {kind} keeps its pods because the primary is not ready."
@@ -47,6 +48,11 @@ def promoted(phase: Phase, kind: str, *, kept: bool = False) -> Condition:
     if phase is Phase.FAILED and kept:
         text = _KEPT
     return Condition("Promoted", status, phase.value, text.format(kind=kind))
+
+
+def says_scaled_down(found: Condition | None) -> bool:
+    """Whether the condition `Promoted` of a failure says that the canary was scaled down."""
+    return found is not None and found.reason == Phase.FAILED.value and found.message.endswith(_SCALED_DOWN)
 
 
 def health(phase: Phase, kind: str, why: str, *, condemned: bool = False) -> tuple[Condition, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from gradatim.api.status import Phase
 from gradatim.core import conditions, news
+from gradatim.core.changes import is_applied
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Stuck, Waiting
 from gradatim.core.record import hindered
@@ -110,11 +112,14 @@ def routing_field(known: Known) -> str:
 
 
 def _repair(known: Known, part: Part) -> tuple[News, ...]:
-    """Tell of a repair, but not of following an edit of the Canary that has not been observed yet, or of the target."""
+    """Tell of a repair, but not of carrying out an edit of the Canary, or of the target, that is not noted yet.
+
+    A release that waits for its approval has been told of, though its target is not noted; clones follow it even then.
+    """
     shape, seen = known.get(Formed()), known.get(Target())
-    if known.status.observed_generation != known.canary.generation:
-        return ()
-    if part is Part.PRIMARY and isinstance(seen, TargetSeen) and seen.revision != known.status.last_applied_spec:
+    edited = isinstance(seen, TargetSeen) and not is_applied(known.status, seen)
+    follows = edited and (known.status.phase is not Phase.WAITING or part is Part.PRIMARY)
+    if follows or known.status.observed_generation != known.canary.generation:
         return ()
     changed = tuple(name for name in shape.changed if name.startswith(f"{part.value}:"))
     return (news.repaired(tuple(name.partition(":")[2] for name in changed)),) if changed else ()

@@ -6,6 +6,7 @@ from gradatim.api.canary import Canary
 
 PRIMARY_SUFFIX = "-primary"
 CANARY_SUFFIX = "-canary"
+KNATIVE = "serving.knative.dev/v1"
 
 
 def primary_workload(canary: Canary) -> str:
@@ -26,3 +27,10 @@ def canary_service(canary: Canary) -> str:
 def provider(canary: Canary, mesh_provider: str) -> str:
     """The mesh of a Canary: its own, else the operator's."""
     return canary.spec.provider or mesh_provider
+
+
+def flavour(canary: Canary, mesh_provider: str) -> str:
+    """What is said to be measured: the mesh, with a mark for core Services, as Flagger has it."""
+    target = canary.spec.target_ref
+    plain = target.kind != "Service" or target.api_version == KNATIVE
+    return provider(canary, mesh_provider) + ("" if plain else ":service")

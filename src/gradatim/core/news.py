@@ -173,6 +173,18 @@ def advance_iteration(canary: Canary, iteration: int) -> Event:
     return normal(f"Advance {_name(canary)} canary iteration {iteration}/{canary.spec.analysis.iterations}")
 
 
+def shifts_nothing(canary: Canary, mesh: str, rounds: int) -> tuple[Event, ...]:
+    """What of a traffic plan is left out where no traffic can be shifted; told with the steps of a run, once."""
+    analysis = canary.spec.analysis
+    texts = []
+    if analysis.match:
+        texts.append(f"A/B testing is not supported when using the {mesh} provider")
+    if analysis.iterations < 1:
+        texts.append(f"Progressive traffic is not supported when using the {mesh} provider")
+        texts.append(f"Setting canaryAnalysis.iterations: {rounds}")
+    return tuple(warning(text, once=text) for text in texts)
+
+
 def all_to_canary(*, mirrored: bool) -> Event:
     """The cut-over of blue/green."""
     return normal(

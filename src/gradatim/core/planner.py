@@ -6,8 +6,9 @@ from typing import assert_never
 
 import msgspec
 
+from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
-from gradatim.core import news
+from gradatim.core import names, news
 from gradatim.core.hold import Held
 from gradatim.core.phases import (
     finalising,
@@ -23,8 +24,8 @@ from gradatim.core.phases import (
 from gradatim.core.problems import Problem
 from gradatim.core.record import mended, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
-from gradatim.core.strategy import without_shifts
-from gradatim.core.verdict import Ask, Known, Plan, References, Unanswered, Verdict
+from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS, without_shifts
+from gradatim.core.verdict import AddFinalizer, Ask, Known, Plan, References, RemoveFinalizer, Unanswered, Verdict
 
 _AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
 _DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
@@ -33,7 +34,7 @@ _DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
 def decide(known: Known) -> Verdict:
     """What to find out next, or what to do: asked again with more known until it plans."""
     if not known.traits.shifts_traffic:
-        known = msgspec.structs.replace(known, canary=without_shifts(known.canary))
+        known = _without_shifts(known)
     try:
         return _warned(known, _cleared(known, with_cookies(known, _plan(known))))
     except Held as held:
@@ -42,13 +43,22 @@ def decide(known: Known) -> Verdict:
         return Ask((missing.question,))
 
 
+def _without_shifts(known: Known) -> Known:
+    """The Canary as far as it can be carried out, and what is told of the rest."""
+    mesh = names.provider(known.canary, known.settings.mesh_provider)
+    caveats = news.shifts_nothing(known.canary, mesh, ROUNDS_WITHOUT_SHIFTS)
+    return msgspec.structs.replace(known, canary=without_shifts(known.canary), caveats=caveats)
+
+
 def _plan(known: Known) -> Plan:
     if known.canary.deleted:
         return terminating.decide(known)
     if known.canary.spec.suspend:
-        return suspended.decide(known)
+        return _finalizer(known) or suspended.decide(known)
     if problems := _problems(known):
         return refused.decide(known, problems)
+    if (plan := _finalizer(known)) is not None:
+        return plan
     if was_refused(known.status) and not (known.status.phase in _DONE and known.status.last_promoted_spec):
         return Plan(status=mended(known), again=True)
     match known.status.phase:
@@ -66,6 +76,17 @@ def _plan(known: Known) -> Plan:
             return finalising.decide(known)
         case never:
             assert_never(never)
+
+
+def _finalizer(known: Known) -> Plan | None:
+    """Keep the Canary from vanishing unnoticed, or do not any more, as soon as its spec says so and in any phase.
+
+    A Canary that was never written to first gets its phase.
+    """
+    wanted, present = known.canary.spec.revert_on_deletion, FINALIZER in known.canary.finalizers
+    if wanted == present or not known.status.conditions:
+        return None
+    return Plan(actions=(AddFinalizer() if wanted else RemoveFinalizer(),), again=True)
 
 
 def _cleared(known: Known, plan: Plan) -> Plan:

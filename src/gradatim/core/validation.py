@@ -138,7 +138,7 @@ def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
         if not 0 <= value <= 100:
             yield Problem(f"spec.analysis.{field}", f"is {value}; use a share of 100")
     if analysis.mirror and not traits.mirrors and traits.shifts_traffic:
-        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it")
+        yield Problem("spec.analysis.mirror", "this provider cannot mirror requests; remove it", blocks=False)
 
 
 def _weights(canary: Canary, settings: Settings, traits: Traits) -> Iterator[Problem]:
@@ -175,7 +175,7 @@ def _steps(analysis: Analysis) -> Iterator[Problem]:
         elif weight <= before:
             yield Problem(path, f"is {weight} after {before}; each step must be larger than the one before")
         elif weight > TOTAL:
-            yield Problem(path, f"is {weight} and counts as {TOTAL}; use a share of {TOTAL}", blocks=False)
+            yield Problem(path, f"is {weight}, which means {TOTAL}; use a share of 100", blocks=False)
         before = max(before, weight)
 
 

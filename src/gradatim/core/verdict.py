@@ -58,6 +58,10 @@ class Trouble(msgspec.Struct, frozen=True):
     fix: str = ""
 
 
+class Incomplete(Trouble, frozen=True):
+    """The target is there, and so are its labels and ports, but something that its pods need is not."""
+
+
 class TargetSeen(msgspec.Struct, frozen=True):
     """The target: its revision hash, the checksums of its configs (None: not tracked), and whether it has pods."""
 
@@ -169,6 +173,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     first: bool = True
     asleep: float = 0.0
     problems: tuple[Problem, ...] = ()
+    caveats: tuple[News, ...] = ()
+    """What of the plan is left out on this mesh, told with each step."""
     answers: dict[Question[Any], Any] = {}
 
     def get(self, question: Question[A]) -> A:

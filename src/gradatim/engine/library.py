@@ -112,6 +112,12 @@ class Library:
     async def _alert_problems(self, key: Ref, namespace: str, name: str, path: str) -> list[Problem]:
         try:
             provider = self.provider(namespace, name)
+        except Missing:
+            text = f"AlertProvider {name}.{namespace} not found; create it or correct the name"
+            return [Problem(path, text, blocks=False)]
+        except ProviderError as error:
+            return [Problem(path, f"AlertProvider {name}.{namespace}: {error.message}", blocks=False)]
+        try:
             address = provider.spec.address
             if provider.spec.secret_ref is not None:
                 secret = await self.secret(namespace, provider.spec.secret_ref.name, key)
@@ -124,8 +130,7 @@ class Library:
             else:
                 registry.notifier(provider.spec.type)
         except Missing as error:
-            text = f"AlertProvider {name}.{namespace} not found; create it or correct the name"
-            return [Problem(path, text if "alertproviders" in error.message else _mendable(error), blocks=False)]
+            return [Problem(path, _mendable(error), blocks=False)]
         except (ProviderError, UnknownProvider) as error:
             return [Problem(path, f"AlertProvider {name}.{namespace}: {_mendable(error)}", blocks=False)]
         return []
@@ -133,7 +138,7 @@ class Library:
     def _find(self, resource: Resource, namespace: str, name: str) -> Manifest:
         found = self._cache.get(Ref(resource, namespace, name))
         if found is None:
-            raise Missing(f'{resource.qualified} "{name}" not found')
+            raise Missing(f'{resource.kind.lower()}.{resource.group} "{name}" not found')
         return found
 
     def forget(self, key: Ref) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gradatim.api.canary import Canary, Metric
+from gradatim.api.canary import Canary, Metric, ObjectRef
 from gradatim.api.durations import parse_duration
+from gradatim.api.errors import UnknownProvider
 from gradatim.api.metric_template import MetricProvider, MetricTemplate
+from gradatim.core.addresses import without_password
 from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.ratio import denominator
 from gradatim.core.templates import TemplateError, render
@@ -49,21 +51,34 @@ class Measuring:
     async def online(self, site: Site) -> str | None:
         """Whether every source of the Canary answers; else what to say about the first that does not."""
         for metric in site.canary.spec.analysis.metrics:
-            try:
-                if metric.built_in:
-                    await self._server(site.canary, site).online(self._http)
-            except ProviderError as error:
-                return f"prometheus not avaiable: {error.message}"
-            if metric.template_ref is not None and (text := await self._template_online(site.canary, metric)):
+            if metric.built_in and (text := await self._server_online(site)):
                 return text
+            ref = metric.template_ref
+            if ref is not None and (text := await self._template_online(site.canary, metric, ref)):
+                return text
+        return None
+
+    async def _server_online(self, site: Site) -> str | None:
+        try:
+            server = self._server(site)
+        except ProviderError as error:
+            return f"error building {error.message}"
+        try:
+            await server.online(self._http)
+        except ProviderError as error:
+            return f"prometheus not avaiable: {error.message}"
         return None
 
     async def _prometheus(self, site: Site, metric: Metric, now: float) -> Value | NoValues | QueryFailed:
         """A built-in check or an inline query."""
         label = "" if metric.built_in else f" for {metric.name}"
         try:
+            server = self._server(site)
+        except ProviderError as error:
+            return QueryFailed(f"Error building {error.message}")
+        try:
             query, counted = self._query(site, metric), self._samples(site, metric)
-            found = await self._ask(self._server(site.canary, site), query, counted, now)
+            found = await self._ask(server, query, counted, now)
         except (ProviderError, TemplateError) as error:
             return QueryFailed(f"Prometheus query failed{label}: {error.message}")
         in_seconds = site.providers.mesh.queries.duration_in_seconds and metric.name == "request-duration"
@@ -92,62 +107,65 @@ class Measuring:
         rate = denominator(site.providers.mesh.queries.success_rate(scope))
         return None if rate is None else Counted(rate, parse_duration(scope.interval))
 
-    def _server(self, canary: Canary, site: Site) -> Source:
-        address = canary.spec.metrics_server or site.settings.metrics_server
-        return registry.source("prometheus").build(MetricProvider("prometheus", address), None, "")
+    def _server(self, site: Site) -> Source:
+        """Prometheus of the Canary or of the operator; raises ProviderError."""
+        address = site.canary.spec.metrics_server or site.settings.metrics_server
+        try:
+            return registry.source("prometheus").build(MetricProvider("prometheus", address), None, "")
+        except ProviderError as error:
+            raise ProviderError(f"Prometheus client for {without_password(address)} {error.message}") from error
 
     async def _template(self, site: Site, metric: Metric, now: float) -> Value | NoValues | QueryFailed:
         canary, ref = site.canary, metric.template_ref
         if ref is None:
             return QueryFailed("Metric query failed for no usable metrics template and query were configured")
-        name = f"{ref.name}.{ref.namespace or canary.namespace}"
         try:
-            template = self._library.template(ref.namespace or canary.namespace, ref.name)
+            template, source = await self._opened(canary, metric, ref)
         except ProviderError as error:
-            return QueryFailed(f"Metric template {name} error: {error.message}")
+            return QueryFailed(f"Metric {error.message}")
+        scope = query_scope(canary, metric, metric.interval or BUILT_IN_WINDOW)
         try:
-            secret = await self._secret(template)
-        except ProviderError as error:
-            used = template.spec.provider.secret_ref
-            return QueryFailed(f"Metric template {name} secret {used.name if used else ''} error: {error.message}")
-        try:
-            source = self._build(template, secret, metric)
-        except ProviderError as error:
-            kind = template.spec.provider.type
-            return QueryFailed(f"Metric template {name} provider {kind} error: {error.message}")
-        try:
-            query = render(
-                template.spec.query, names_of(query_scope(canary, metric, metric.interval or BUILT_IN_WINDOW))
-            )
+            query = render(template.spec.query, names_of(scope))
         except TemplateError as error:
+            name = f"{ref.name}.{ref.namespace or canary.namespace}"
             return QueryFailed(f"Metric template {name} query render error: {error.message}")
         try:
             return await self._ask(source, query, self._samples(site, metric), now)
         except (ProviderError, TemplateError) as error:
             return QueryFailed(f"Metric query failed for {metric.name}: {error.message}")
 
-    async def _template_online(self, canary: Canary, metric: Metric) -> str | None:
-        ref = metric.template_ref
-        assert ref is not None  # noqa: S101 - the caller has looked
-        namespace = ref.namespace or canary.namespace
+    async def _template_online(self, canary: Canary, metric: Metric, ref: ObjectRef) -> str | None:
         try:
-            template = self._library.template(namespace, ref.name)
+            template, source = await self._opened(canary, metric, ref)
         except ProviderError as error:
-            return f"metric template {ref.name}.{namespace} error: {error.message}"
+            return f"metric {error.message}"
         try:
-            await self._build(template, await self._secret(template), metric).online(self._http)
+            await source.online(self._http)
         except ProviderError as error:
-            kind = template.spec.provider.type
+            kind, namespace = template.spec.provider.type, ref.namespace or canary.namespace
             return f"{kind} in metric template {ref.name}.{namespace} not avaiable: {error.message}"
         return None
 
-    async def _secret(self, template: MetricTemplate) -> Mapping[str, str] | None:
-        ref = template.spec.provider.secret_ref
-        return None if ref is None else await self._library.secret(template.namespace, ref.name)
-
-    def _build(self, template: MetricTemplate, secret: Mapping[str, str] | None, metric: Metric) -> Source:
+    async def _opened(self, canary: Canary, metric: Metric, ref: ObjectRef) -> tuple[MetricTemplate, Source]:
+        """A template and its source, ready to be asked; raises ProviderError, whose message goes on behind `metric`."""
+        namespace = ref.namespace or canary.namespace
+        name = f"template {ref.name}.{namespace}"
+        try:
+            template = self._library.template(namespace, ref.name)
+        except ProviderError as error:
+            raise ProviderError(f"{name} error: {error.message}") from error
         provider = template.spec.provider
-        return registry.source(provider.type).build(provider, secret, metric.interval or BUILT_IN_WINDOW)
+        secret: Mapping[str, str] | None = None
+        if provider.secret_ref is not None:
+            try:
+                secret = await self._library.secret(namespace, provider.secret_ref.name)
+            except ProviderError as error:
+                raise ProviderError(f"{name} secret {provider.secret_ref.name} error: {error.message}") from error
+        try:
+            source = registry.source(provider.type).build(provider, secret, metric.interval or BUILT_IN_WINDOW)
+        except (ProviderError, UnknownProvider) as error:
+            raise ProviderError(f"{name} provider {provider.type} error: {error.message}") from error
+        return template, source
 
     async def _ask(self, source: Source, query: str, counted: Counted | None, now: float) -> Value | NoValues:
         """The answer to a query, with its samples if they are to be counted."""

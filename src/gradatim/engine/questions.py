@@ -13,6 +13,7 @@ from gradatim.core.verdict import (
     CanaryReady,
     Formed,
     HookSays,
+    Incomplete,
     Known,
     LiveRoutes,
     Measure,
@@ -36,7 +37,7 @@ from gradatim.engine.library import Library
 from gradatim.engine.measuring import Measuring
 from gradatim.engine.site import Site
 from gradatim.engine.telemetry import Telemetry
-from gradatim.ports.errors import ProviderError
+from gradatim.ports.errors import Missing, ProviderError
 from gradatim.ports.objects import Manifest, Ref
 
 OUTSIDE = (SourcesOnline, HookSays, Measure)
@@ -86,6 +87,8 @@ class Answers:
     def _target(self, site: Site) -> TargetSeen | Trouble:
         if site.facts is None:
             return Trouble(site.trouble, site.fix)
+        if site.facts.lacking:
+            return Incomplete(site.facts.lacking, Missing.fix)
         return TargetSeen(site.facts.revision, site.facts.configs, site.facts.running)
 
     def _formed(self, site: Site) -> Shape:

@@ -27,7 +27,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `revision` is a content hash of what counts as a new revision (format: `core/revision.py`); `configs` maps
     `configmap/{name}` and `secret/{name}` to checksums, None with tracking off or without the notion; `running` tells
-    whether the target has pods to lose (replicas above zero, or not switched off).
+    whether the target has pods to lose (replicas above zero, or not switched off). `lacking` is the sentence about an
+    object that its pods need and that is not there; then `configs` say nothing.
     """
 
     label: str = ""
@@ -36,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     revision: str
     configs: dict[str, str] | None = None
     running: bool = True
+    lacking: str = ""
 
 
 class Workload(Protocol):

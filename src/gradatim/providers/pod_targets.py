@@ -16,7 +16,7 @@ from gradatim.core.names import primary_workload
 from gradatim.core.revision import revision
 from gradatim.core.settings import Settings
 from gradatim.core.validation import LONGEST_LABEL
-from gradatim.ports.errors import UnexpectedObject
+from gradatim.ports.errors import Missing, UnexpectedObject
 from gradatim.ports.objects import Manifest, Ref, Resource
 from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts
@@ -111,7 +111,11 @@ class PodTarget(msgspec.Struct, frozen=True, kw_only=True):
         template = self.template(target)
         label, value = self._selector_label(target, settings)
         before = self._creating if seen[self.primary(canary)] is None else ""
-        configs = self._configs(canary, settings, template, seen, before=before)
+        configs, lacking = dict[ConfigRef, Manifest](), ""
+        try:
+            configs = self._configs(canary, settings, template, seen, before=before)
+        except Missing as error:
+            lacking = error.message
         return Facts(
             label=label,
             value=value,
@@ -119,6 +123,7 @@ class PodTarget(msgspec.Struct, frozen=True, kw_only=True):
             revision=revision(template),
             configs=checksums(configs) if settings.config_tracking else None,
             running=running,
+            lacking=lacking,
         )
 
     def create(self, scene: Scene, seen: Seen, token: str, own: Manifest) -> tuple[Manifest, ...]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import msgspec
 
-from gradatim.api.canary import FINALIZER
 from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import is_applied
@@ -22,9 +21,9 @@ from gradatim.core.readiness import Ready, Stuck
 from gradatim.core.record import record
 from gradatim.core.verdict import (
     Action,
-    AddFinalizer,
     Ensure,
     Formed,
+    Incomplete,
     Known,
     Part,
     Plan,
@@ -34,6 +33,7 @@ from gradatim.core.verdict import (
     Settle,
     SourcesOnline,
     StopCanary,
+    Target,
     TargetSeen,
     Trouble,
 )
@@ -45,8 +45,6 @@ def decide(known: Known) -> Plan:
     if not known.status.conditions or known.status.phase is not Phase.INITIALIZING:
         started = record(known, Phase.INITIALIZING, canary_weight=0, waiting_for="the primary to be ready")
         return Plan(status=started, again=True)
-    if known.canary.spec.revert_on_deletion and FINALIZER not in known.canary.finalizers:
-        return Plan(actions=(AddFinalizer(),), again=True)
     try:
         plan = _set_up(known)
     except Held as held:
@@ -55,10 +53,12 @@ def decide(known: Known) -> Plan:
 
 
 def _set_up(known: Known) -> Plan:
-    seen = target(known)
+    if not isinstance(known.get(Target()), Incomplete):  # Services need no more than its labels
+        target(known)
     shaped(known, Part.SERVICES, tell=False)
     if not known.canary.spec.skip_analysis:
         known.get(SourcesOnline())
+    seen = target(known)
     shape = known.get(Formed())
     if shape.needs(Part.PRIMARY) and Part.PRIMARY not in shape.trouble:
         return Plan(actions=(Ensure(Part.PRIMARY),), status=_made_from(known, seen), again=True)

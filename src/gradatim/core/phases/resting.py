@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import changed, failed_to_promote, is_applied, is_promoted
@@ -13,13 +12,11 @@ from gradatim.core.revision import is_ours
 from gradatim.core.run import start
 from gradatim.core.verdict import (
     Action,
-    AddFinalizer,
     Known,
     Part,
     Plan,
     PrimaryReady,
     Promote,
-    RemoveFinalizer,
     Settle,
     Shift,
     StopCanary,
@@ -30,9 +27,6 @@ from gradatim.core.weights import ALL_PRIMARY
 
 def decide(known: Known) -> Plan:
     """Repair, adopt, begin a run, or do nothing at all."""
-    wanted, present = known.canary.spec.revert_on_deletion, FINALIZER in known.canary.finalizers
-    if wanted != present:
-        return Plan(actions=(AddFinalizer() if wanted else RemoveFinalizer(),), again=True)
     seen = target(known)
     if not known.status.last_promoted_spec:
         return _set_up_again(known, seen)
@@ -44,6 +38,8 @@ def decide(known: Known) -> Plan:
         return _home_again(known, seen)
     if changed(known.status, seen):
         return start(known, seen)
+    if known.status.phase is Phase.FAILED and is_promoted(known.status, seen) and not is_applied(known.status, seen):
+        return _set_back(known, seen)
     return Plan(status=acknowledged(known))
 
 
@@ -66,6 +62,12 @@ def _adopt(known: Known, seen: TargetSeen) -> Plan:
         ),
         again=True,
     )
+
+
+def _set_back(known: Known, seen: TargetSeen) -> Plan:
+    """After a failure the target is what the primary holds again: what had failed may be tried once more from here."""
+    status = record(known, Phase.FAILED, last_applied_spec=seen.revision, tracked_configs=seen.configs)
+    return Plan(status=status)
 
 
 def _is_away(known: Known, seen: TargetSeen) -> bool:

@@ -26,7 +26,7 @@ def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[
     if closed is not None:
         return closed
     if done == analysis.iterations and known.traits.shifts_traffic:
-        told = (*told, news.all_to_canary(mirrored=analysis.mirror and known.traits.mirrors))
+        told = (*told, news.all_to_canary(mirrored=analysis.mirror))
         return advance(known, ALL_CANARY, told, results, iterations=done + 1, canary_weight=0)
     return promote(known, seen, *told, results=results)
 

@@ -13,6 +13,7 @@ from gradatim.core.verdict import Known, Plan, TargetSeen
 
 def step(known: Known, seen: TargetSeen, told: tuple[News, ...], results: tuple[CheckResult, ...]) -> Plan:
     """The next step of whichever strategy the Canary follows; `told` goes before its own news."""
+    told = (*told, *known.caveats)
     match strategy_of(known.canary.spec.analysis):
         case Strategy.AB_TESTING:
             return ab_testing.step(known, seen, told, results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gradatim.api.canary import Canary
+from gradatim.api.status import Phase
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready, Rollout, Stuck, Waiting, judge_rollout
 from gradatim.core.settings import Settings
@@ -76,7 +77,8 @@ class Deployment:
             return Absent(get_error(_PODS.word, ref))
         threshold = analysis.primary_ready_threshold if primary else analysis.canary_ready_threshold
         before = f"{'' if primary else 'canary deployment '}{ref.name}.{ref.namespace} not ready: "
-        match judge_rollout(_rollout(found), threshold, canary.spec.progress_deadline, now):
+        rollout = _rollout(found, _copied(canary) if primary else None)
+        match judge_rollout(rollout, threshold, canary.spec.progress_deadline, now):
             case Ready():
                 return Ready()
             case Waiting(message, until):
@@ -117,8 +119,14 @@ def _scaled(scene: Scene, replicas: int) -> Patch:
     return Patch(_PODS.target(scene.canary), {"spec": {"replicas": replicas}})
 
 
-def _rollout(deployment: Manifest) -> Rollout:
-    """The numbers of a Deployment."""
+def _copied(canary: Canary) -> float | None:
+    """When the primary got its last template, while that is what is waited for."""
+    waits = canary.status.phase in (Phase.INITIALIZING, Phase.PROMOTING, Phase.FINALISING)
+    return unix(canary.status.last_transition_time) if waits else None
+
+
+def _rollout(deployment: Manifest, begun: float | None) -> Rollout:
+    """The numbers of a Deployment; one without available pods gets its whole time again when its rollout has begun."""
     conditions = {condition.get("type"): condition for condition in items(deployment, "status", "conditions")}
     progressing = conditions.get("Progressing")
     return Rollout(
@@ -129,7 +137,7 @@ def _rollout(deployment: Manifest) -> Rollout:
         total=number(deployment, "status", "replicas"),
         updated=number(deployment, "status", "updatedReplicas"),
         available=number(deployment, "status", "availableReplicas"),
-        unavailable_since=_unavailable_since(conditions.get("Available")) if progressing else None,
+        unavailable_since=_unavailable_since(conditions.get("Available"), begun) if progressing else None,
         own_deadline_passed=bool(progressing and progressing.get("reason") == "ProgressDeadlineExceeded"),
     )
 
@@ -139,11 +147,12 @@ def _hint(deployment: Manifest) -> str:
     return " (the deployment is paused)" if at(deployment, "spec", "paused") else ""
 
 
-def _unavailable_since(available: Mapping[str, str] | None) -> float | None:
+def _unavailable_since(available: Mapping[str, str] | None, begun: float | None) -> float | None:
     if available is None or available.get("status") != "False":
         return None
     lacking = available.get("reason") == "MinimumReplicasUnavailable"
-    return unix(available.get("lastUpdateTime", "")) if lacking else None
+    since = unix(available.get("lastUpdateTime", "")) if lacking else None
+    return since if since is None or begun is None else max(since, begun)
 
 
 KINDS: tuple[WorkloadKind, ...] = (

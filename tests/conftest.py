@@ -1,4 +1,4 @@
-"""What all tests share: which event loop an asynchronous test runs on."""
+"""What all tests share: which event loop an asynchronous test runs on, and patience with busy machines."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from virtual_loop import VirtualLoop
 
 pytest_plugins = ("cluster.fixtures",)
+
+# How long an example takes says something about the machine, and nothing about what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_asyncio_loop_factories(

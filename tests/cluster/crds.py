@@ -46,6 +46,11 @@ SYSTEMS: Mapping[str, Source] = MappingProxyType(
             ("docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",),
         ),
         "keda": Source("github.com/kedacore/keda/v2", "v2.21.0", ("config/crd/bases/keda.sh_*.yaml",)),
+        "knative": Source(
+            "knative.dev/serving",
+            "v0.51.0",
+            ("config/core/300-resources/service.yaml", "config/core/300-resources/revision.yaml"),
+        ),
     }
 )
 

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.client import Client, path
 from cluster.crds import SYSTEMS
-from gradatim.ports.objects import HTTP_ROUTE, SCALED_OBJECT, TRAEFIK_SERVICE, Manifest, Resource
+from gradatim.ports.objects import HTTP_ROUTE, KNATIVE_SERVICE, SCALED_OBJECT, TRAEFIK_SERVICE, Manifest, Resource
 
 OBJECTS: dict[str, tuple[Resource, Manifest, Manifest]] = {
     "gatewayapi": (
@@ -25,6 +25,11 @@ OBJECTS: dict[str, tuple[Resource, Manifest, Manifest]] = {
         SCALED_OBJECT,
         {"scaleTargetRef": {"name": "shop"}, "triggers": [{"type": "cron", "metadata": {}}]},
         {"scaleTargetRef": {"name": "shop"}, "triggers": [{"metadata": {}}]},
+    ),
+    "knative": (
+        KNATIVE_SERVICE,
+        {"traffic": [{"latestRevision": True, "percent": 0}, {"revisionName": "shop-00001", "percent": 100}]},
+        {"traffic": [{"latestRevision": True, "percent": "none"}]},
     ),
 }
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from cluster.audit import Request
 from cluster.client import Client
 from cluster.fixtures import Cluster, not_run
 from cluster.hooks import Hooks
@@ -43,11 +45,17 @@ def _is_supported(name: str) -> bool:
     return set(scenario.crds) <= set(CRDS)
 
 
+@dataclass(frozen=True)
+class Played:
+    """What our operator did in every scenario, and what it was refused."""
+
+    recordings: dict[str, Recording]
+    refused: list[Request]
+
+
 @pytest.fixture(scope="module")
-def recordings(
-    cluster: Cluster, crds: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Recording]:
-    """What our operator did in every scenario."""
+def played(cluster: Cluster, crds: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """All scenarios, played at once."""
     try:
         shared()
     except NotAtHand as error:
@@ -55,12 +63,12 @@ def recordings(
     crds("own", *CRDS)
     played = asyncio.run(_play_all(cluster, tmp_path_factory.mktemp("operator") / "operator.log"))
     folder = tmp_path_factory.mktemp("recordings")
-    for name, recording in played.items():
+    for name, recording in played.recordings.items():
         recording.save(folder / f"{name}.jsonl")
     return played
 
 
-async def _play_all(cluster: Cluster, log: Path) -> dict[str, Recording]:
+async def _play_all(cluster: Cluster, log: Path) -> Played:
     clock = asyncio.get_running_loop().time
     async with Client(cluster.plane.admin) as admin, Prometheus(clock) as prometheus, Hooks(clock) as hooks:
         account = await Account.install(cluster.plane, admin)
@@ -75,7 +83,8 @@ async def _play_all(cluster: Cluster, log: Path) -> dict[str, Recording]:
                 return await play(load_scenario(name), base, world)
 
             names = supported()
-            return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+            recordings = dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+            return Played(recordings, operator.audit.forbidden())
         finally:
             operator.kill()
 
@@ -90,9 +99,12 @@ def allowed() -> Iterator[Allowed]:
 
 
 @pytest.mark.parametrize("name", supported())
-def test_a_scenario_ends_as_the_reference_or_as_decided(
-    recordings: dict[str, Recording], allowed: Allowed, name: str
-) -> None:
-    differences = compare(load_reference(name), recordings[name])
+def test_a_scenario_ends_as_the_reference_or_as_decided(played: Played, allowed: Allowed, name: str) -> None:
+    differences = compare(load_reference(name), played.recordings[name])
     refused = allowed.refused("real", name, differences)
     assert not refused, "\n" + "\n".join(f"{one.what}  {one}" for one in refused)
+
+
+def test_nothing_is_asked_for_that_is_not_granted(played: Played) -> None:
+    """The other half, that everything granted is used, is told by the stories of `tests/cluster/stories`."""
+    assert played.refused == []

@@ -97,8 +97,8 @@ def file_of(provider: str) -> File:
     return next(found for found in files().values() if provider in found.providers)
 
 
-def play(provider: str, file: File, case: Case) -> None:
-    """Play one case for one provider, asserting what it says."""
+def play(provider: str, file: File, case: Case) -> list[dict[str, Any]]:
+    """Play one case for one provider, asserting what it says; every object as it was written."""
     mesh = registry.mesh(provider)
     given = file.given if case.given is None else case.given
     world, changes, status = World(_versioned(mesh, found) for found in given), [file.canary, case.canary], case.status
@@ -106,20 +106,22 @@ def play(provider: str, file: File, case: Case) -> None:
         now = scene(canary(*changes), case.settings)
         told = tuple(Said(found.path, found.blocks) for found in mesh.router.check(now.canary, now.settings))
         assert told == case.problems, told
+    written = []
     for step in case.steps:
         status = status if step.status is None else step.status
         changes.append(step.canary)
         now = scene(canary(*changes, status=status), case.settings)
-        _take(mesh, world, now, step)
+        written += _take(mesh, world, now, step)
+    return written
 
 
-def _take(mesh: Mesh, world: World, now: Scene, step: Step) -> None:
+def _take(mesh: Mesh, world: World, now: Scene, step: Step) -> list[dict[str, Any]]:
     for edit in step.edits:
         world.patch(_versioned(mesh, edit))
     if step.error:
         with pytest.raises(ProviderError, match=re.escape(step.error)):
             _act(mesh, world, now, step)
-        return
+        return []
     changed = world.changed(_act(mesh, world, now, step))
     _expect_writes(mesh, world, changed, step)
     for manifest in changed:
@@ -133,6 +135,7 @@ def _take(mesh: Mesh, world: World, now: Scene, step: Step) -> None:
     if step.settled:
         told = mesh.router.settled(now, look(mesh, world, now))
         assert step.settled == (told.message if isinstance(told, Waiting) else "Ready"), told
+    return changed
 
 
 def _act(mesh: Mesh, world: World, now: Scene, step: Step) -> list[dict[str, Any]]:

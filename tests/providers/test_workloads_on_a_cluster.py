@@ -12,12 +12,26 @@ import vector_objects as vectors
 from cluster.client import Client, path
 from gradatim.api.canary import Canary
 from gradatim.api.decode import decode_canary
+from gradatim.core.readiness import Ready
 from gradatim.core.settings import Settings
-from gradatim.ports.objects import CANARY, CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE, Manifest, Ref, Resource
+from gradatim.engine.differences import merge_patch
+from gradatim.ports.objects import (
+    CANARY,
+    CONFIG_MAP,
+    DAEMON_SET,
+    DEPLOYMENT,
+    KNATIVE_REVISION,
+    KNATIVE_SERVICE,
+    SECRET,
+    SERVICE,
+    Manifest,
+    Ref,
+    Resource,
+)
 from gradatim.ports.scene import Scene
 from gradatim.ports.workload import Patch, Workload
 from gradatim.providers.scalers import hpa
-from gradatim.providers.workloads import daemonset, deployment, service
+from gradatim.providers.workloads import daemonset, deployment, knative, service
 
 POD_SPEC: Manifest = {
     "terminationGracePeriodSeconds": 0,
@@ -99,8 +113,8 @@ def begin(admin: Client, namespace: str) -> Begin:
     Where Canaries are not defined (404), it does not look for one.
     """
 
-    async def canary(kind: str, **leaves: Any) -> World:
-        version = "v1" if kind == "Service" else "apps/v1"
+    async def canary(kind: str, version: str = "", **leaves: Any) -> World:
+        version = version or ("v1" if kind == "Service" else "apps/v1")
         manifest = vectors.canary_manifest(kind, version, {"metadata.namespace": namespace, **leaves})
         del manifest["metadata"]["uid"]
         made = await admin.ask("POST", path(CANARY, namespace), manifest)
@@ -237,6 +251,43 @@ async def test_the_primarys_scaler_is_taken_and_settles(begin: Begin) -> None:
     await admin.merge(resource, namespace, "shop", {"spec": {"minReplicas": 2}})
     await world.write(scaler.ensure(scene, await world.see(scaler.reads(world.canary)), update=True))
     assert (await admin.get(resource, namespace, "shop-primary"))["spec"]["minReplicas"] == 2
+
+
+@pytest.mark.asyncio
+async def test_a_knative_service_is_taken_over_and_promoted(crds: Callable[..., None], begin: Begin) -> None:
+    """By Knative's own schema; here the test is the controller that names revisions and says that they are ready."""
+    crds("own", "knative")
+    world = await begin("Service", KNATIVE_SERVICE.api_version, **{"spec.provider": "knative"})
+    workload = knative.KINDS[0].workload
+    await world.make(KNATIVE_SERVICE, "shop", spec={"template": {"spec": {"containers": [{"image": "shop:1"}]}}})
+
+    async def created(revision: str) -> None:
+        await world.make(KNATIVE_REVISION, revision, spec={"containers": [{"image": "shop:1"}]})
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        await world.admin.merge(KNATIVE_REVISION, world.namespace, revision, {"status": ready}, "status")
+        latest = {"latestCreatedRevisionName": revision}
+        await world.admin.merge(KNATIVE_SERVICE, world.namespace, "shop", {"status": latest}, "status")
+
+    async def write(wanted: Callable[..., Iterable[Manifest]]) -> None:
+        scene, seen = await world.look(workload)
+        (manifest,) = wanted(scene, seen, vectors.TOKEN)
+        patch = merge_patch(seen[workload.target(world.canary)] or {}, manifest)
+        await world.admin.merge(KNATIVE_SERVICE, world.namespace, "shop", patch)
+
+    async def primary_and_traffic() -> tuple[str, list[Manifest]]:
+        live = await world.admin.get(KNATIVE_SERVICE, world.namespace, "shop")
+        return live["metadata"]["annotations"]["flagger.app/primary-revision"], live["spec"]["traffic"]
+
+    await created("shop-00001")
+    await write(workload.create)
+    traffic = [{"latestRevision": True, "percent": 0}, {"percent": 100, "revisionName": "shop-00001"}]
+    assert await primary_and_traffic() == ("shop-00001", traffic)
+    assert list(workload.create(*await world.look(workload), vectors.TOKEN)) == []
+    assert isinstance(workload.ready(*await world.look(workload), primary=True, now=0.0), Ready)
+
+    await created("shop-00002")
+    await write(workload.promote)
+    assert await primary_and_traffic() == ("shop-00002", traffic)
 
 
 async def _stock(world: World, resource: Resource, *, immutable: bool = False) -> None:

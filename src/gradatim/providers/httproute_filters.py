@@ -19,6 +19,7 @@ from gradatim.ports.objects import Manifest
 _KINDS = frozenset({"RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite", "RequestMirror"})
 _CORS = "CORS"
 _CORS_MAX_AGE = 5  # what the API server fills in
+_PREFIX = ("ReplacePrefixMatch", "replacePrefixMatch")
 
 
 def of_service(canary: Canary, *, cors: bool) -> list[Manifest]:
@@ -86,6 +87,11 @@ def check(canary: Canary, *, cors: bool) -> Iterator[Problem]:
         yield from _check_cors(service.cors_policy)
 
 
+def replaces_prefix(rewrite: Mapping[str, Any]) -> bool:
+    """Whether a rewrite replaces what a match by prefix has matched, rather than the whole path."""
+    return bool(rewrite.get("uri")) and rewrite.get("type") == _PREFIX[0]
+
+
 def _headers(block: Mapping[str, Any]) -> Manifest:
     found: Manifest = {
         key: [{"name": name, "value": block[key][name]} for name in sorted(block[key])]
@@ -102,8 +108,7 @@ def _rewrite(block: Mapping[str, Any]) -> Manifest:
     if block.get("authority"):
         rewrite["hostname"] = block["authority"]
     if block.get("uri"):
-        prefix = block.get("type") == "ReplacePrefixMatch"
-        kind, field = ("ReplacePrefixMatch", "replacePrefixMatch") if prefix else ("ReplaceFullPath", "replaceFullPath")
+        kind, field = _PREFIX if replaces_prefix(block) else ("ReplaceFullPath", "replaceFullPath")
         rewrite["path"] = {"type": kind, field: block["uri"]}
     return rewrite
 

@@ -50,7 +50,7 @@ class HttpRoutes:
         self.full = full
 
     def check(self, canary: Canary, settings: Settings) -> Iterable[Problem]:
-        """Missing parents, matches that cannot be expressed, A/B beside session affinity, fields without effect."""
+        """Missing parents, what routes cannot express, A/B beside session affinity, fields without effect."""
         analysis = canary.spec.analysis
         if not canary.spec.service.gateway_refs:
             yield Problem("spec.service.gatewayRefs", _NO_PARENTS)
@@ -61,6 +61,7 @@ class HttpRoutes:
             yield Problem("spec.analysis.sessionAffinity", message)
         yield from cookies.check(canary)
         yield from filters.check(canary, cors=self.full)
+        yield from _replaced_prefix(canary)
         yield from unsupported.fields(canary.spec.service, _USED_BY_V1 if self.full else _USED, self.name)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:
@@ -222,6 +223,16 @@ def _with_filters(rule: Manifest, added: list[Manifest]) -> Manifest:
     mirror = [found for found in done[-1:] if found["type"] == "RequestMirror"]
     together = [*done[: len(done) - len(mirror)], *added, *mirror]
     return {**rule, "filters": together} if together else rule
+
+
+def _replaced_prefix(canary: Canary) -> Iterator[Problem]:
+    """The API server refuses a rule that replaces a prefix unless it has one match, by prefix."""
+    if not filters.replaces_prefix(canary.spec.service.rewrite or {}):
+        return
+    service, tests = matches.of_service(canary).entries, matches.of_analysis(canary).entries
+    if len(service) * max(1, len(tests)) > 1 or service[0]["path"]["type"] != "PathPrefix":
+        message = "ReplacePrefixMatch needs a single match, by uri prefix; use ReplaceFullPath, or fewer matches"
+        yield Problem("spec.service.rewrite.type", message)
 
 
 def _parents(canary: Canary) -> list[Manifest]:

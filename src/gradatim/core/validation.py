@@ -151,7 +151,7 @@ def _weights(canary: Canary, settings: Settings, traits: Traits) -> Iterator[Pro
         text = "nothing says how to proceed: set iterations, or a stepWeight above 0, or stepWeights"
         yield Problem("spec.analysis.stepWeight", text)
     if analysis.match:
-        yield Problem("spec.analysis.match", "has no effect without iterations; set them or remove it", blocks=False)
+        yield Problem("spec.analysis.match", "is no A/B test without iterations; set or remove it", blocks=False)
     if analysis.step_weight > 0 and analysis.step_weights:
         yield Problem(
             "spec.analysis.stepWeights", "has no effect beside stepWeight; remove one of the two", blocks=False

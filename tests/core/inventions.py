@@ -80,6 +80,7 @@ events: st.SearchStrategy[tuple[str, Any]] = st.one_of(
     st.tuples(st.just("target"), st.sampled_from(("v1", "v2", "v3", "gone"))),
     st.tuples(st.just("configs"), st.sampled_from(({}, {"configmap/a": "1"}, {"configmap/a": "2"}))),
     st.tuples(st.just("scaled"), st.booleans()),
+    st.tuples(st.just("lacking"), st.sampled_from(("", "a config is not there"))),
     st.tuples(st.just("canary"), states),
     st.tuples(st.just("primary"), states),
     st.tuples(st.just("rolls"), states),
@@ -140,7 +141,7 @@ def mend(world: World) -> None:
     here = Happenings(world)
     if world.target is None:
         here.target("v1")
-    for verb, what in (("canary", "ready"), ("rolls", "ready"), ("proxies", ""), ("sources", "")):
+    for verb, what in (("canary", "ready"), ("rolls", "ready"), ("proxies", ""), ("sources", ""), ("lacking", "")):
         getattr(here, verb)(what)
     if world.primary is not None:
         here.primary("ready")

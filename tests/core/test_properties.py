@@ -19,7 +19,7 @@ from gradatim.core.planner import decide
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.settings import Settings
-from gradatim.core.verdict import Known, Part, Plan, Serving, Shape, Shift, TargetSeen, Trouble
+from gradatim.core.verdict import Incomplete, Known, Part, Plan, Serving, Shape, Shift, TargetSeen, Trouble
 from gradatim.core.weights import Routes
 
 
@@ -43,7 +43,7 @@ readiness = st.one_of(
 troubles = st.builds(Trouble, texts)
 problems = st.lists(st.builds(Problem, texts, texts, st.booleans()), max_size=2).map(tuple)
 answers: dict[str, st.SearchStrategy[Any]] = {
-    "Target": st.builds(TargetSeen, hashes, checksums, st.booleans()) | troubles,
+    "Target": st.builds(TargetSeen, hashes, checksums, st.booleans()) | troubles | st.builds(Incomplete, texts),
     "Formed": st.builds(
         Shape,
         st.frozensets(st.sampled_from(Part), max_size=1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from gradatim.api.canary import Analysis, Canary, CanarySpec, Metric, ObjectRef
-from gradatim.api.status import CanaryStatus, Phase
+from gradatim.api.status import CanaryStatus, PastRelease, Phase
 from gradatim.core.weights import Routes
 from gradatim.engine.telemetry import Telemetry
 
@@ -55,6 +55,34 @@ def test_a_status_that_stays_counts_no_second_end() -> None:
     telemetry.observe(SHOP, CanaryStatus(phase=Phase.PROGRESSING), failed, None)
     telemetry.observe(SHOP, failed, failed, None)
     assert [value for (name, _), value in samples(telemetry).items() if name == "flagger_canary_failures_total"] == [1]
+
+
+def test_what_was_called_off_or_withdrawn_is_neither_promoted_nor_failed() -> None:
+    telemetry = Telemetry("1", "nginx")
+    waiting, failed = CanaryStatus(phase=Phase.WAITING), CanaryStatus(phase=Phase.FAILED)
+    succeeded = CanaryStatus(phase=Phase.SUCCEEDED)
+    telemetry.observe(SHOP, CanaryStatus(phase=Phase.PROGRESSING), succeeded, None)
+    telemetry.observe(SHOP, waiting, succeeded, None)
+    telemetry.observe(SHOP, waiting, failed, None)
+    assert not [name for name, _ in samples(telemetry) if name.endswith("_total")]
+    telemetry.observe(SHOP, CanaryStatus(phase=Phase.FINALISING), succeeded, None)
+    given_up = CanaryStatus(
+        phase=Phase.FAILED, history=(PastRelease(revision="g1", outcome="Failed", reason="not approved", ended=""),)
+    )
+    telemetry.observe(SHOP, waiting, given_up, None)
+    assert [value for (name, _), value in samples(telemetry).items() if name.endswith("_total")] == [1, 1]
+
+
+def test_a_check_without_bounds_can_be_shown() -> None:
+    """A quotient with nothing below it is infinite; the page is still one that can be read."""
+    telemetry = Telemetry("1", "nginx")
+    telemetry.measured(SHOP, Metric("up"), float("inf"))
+    telemetry.measured(SHOP, Metric("down"), float("-inf"))
+    telemetry.measured(SHOP, Metric("part"), 1e-05)
+    shown = {
+        dict(labels)["metric"]: value for (name, labels), value in samples(telemetry).items() if "analysis" in name
+    }
+    assert shown == {"up": float("inf"), "down": float("-inf"), "part": 1e-05}
 
 
 def test_nothing_is_left_of_a_canary_that_is_gone() -> None:

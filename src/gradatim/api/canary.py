@@ -94,6 +94,11 @@ class Service(Spec, frozen=True):
     canary: CustomMetadata | None = None
     unmanaged_metadata: UnmanagedMetadata = UnmanagedMetadata()
 
+    @property
+    def container_port(self) -> int | str | None:
+        """Where the Services lead to; None for `port`, which 0 and "0" mean, too."""
+        return None if self.target_port in (0, "", "0") else self.target_port
+
 
 class ThresholdRange(Spec, frozen=True):
     """Inclusive bounds of a metric; percent for success rates, milliseconds for durations, else the raw value."""

@@ -61,7 +61,7 @@ def released(known: Known) -> bool:
     """
     there = isinstance(known.get(Target()), TargetSeen)
     if there:
-        shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
+        surrounded(known)
     return there
 
 
@@ -78,6 +78,15 @@ def shaped(known: Known, *parts: Part, tell: bool = True) -> None:
         possible(known, part)
         if shape.needs(part):
             raise Held(Plan(actions=(Ensure(part),), again=True, news=_repair(known, part) if tell else ()))
+
+
+def surrounded(known: Known) -> None:
+    """Return when everything around the target is as it must be; otherwise end this look with setting it right.
+
+    Services do not follow to a primary that cannot be made, such as that of a target that nobody has released.
+    """
+    possible(known, Part.PRIMARY)
+    shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
 
 
 def possible(known: Known, *parts: Part) -> None:

@@ -107,10 +107,11 @@ def _service(canary: Canary) -> Iterator[Problem]:
     if not 1 <= service.port <= 65535:
         found = service.port or "missing"
         yield Problem("spec.service.port", f"is {found}; set the port number of the Services, 1 to 65535")
-    if isinstance(service.target_port, int) and not 0 <= service.target_port <= 65535:
-        yield Problem("spec.service.targetPort", f"is {service.target_port}; use 1 to 65535 or a port's name")
-    if isinstance(service.target_port, str) and service.target_port and not _is_port_name(service.target_port):
-        yield Problem("spec.service.targetPort", f"is {service.target_port}; {_PORT_RULE}")
+    match service.container_port:
+        case int(number) if not 1 <= number <= 65535:
+            yield Problem("spec.service.targetPort", f"is {number}; use 1 to 65535 or a port's name")
+        case str(name) if not _is_port_name(name):
+            yield Problem("spec.service.targetPort", f"is {name}; {_PORT_RULE}")
     if service.port_name and not (_LABEL.fullmatch(service.port_name) and len(service.port_name) <= LONGEST_LABEL):
         yield Problem("spec.service.portName", f"is {service.port_name}; {_LABEL_RULE}, {LONGEST_LABEL} at most")
     for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
@@ -155,7 +156,7 @@ def _weights(canary: Canary, settings: Settings, traits: Traits) -> Iterator[Pro
         text = "nothing says how to proceed: set iterations, or a stepWeight above 0, or stepWeights"
         yield Problem("spec.analysis.stepWeight", text)
     if analysis.match:
-        yield Problem("spec.analysis.match", "has no effect without iterations; set them or remove it", blocks=False)
+        yield Problem("spec.analysis.match", "is no A/B test without iterations; set or remove it", blocks=False)
     if analysis.step_weight > 0 and analysis.step_weights:
         yield Problem(
             "spec.analysis.stepWeights", "has no effect beside stepWeight; remove one of the two", blocks=False

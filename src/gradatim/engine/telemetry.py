@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 
 from gradatim.api.canary import Canary, Metric
 from gradatim.api.status import CanaryStatus, Phase
@@ -45,9 +46,7 @@ class Telemetry:
         if weights is not None:
             self._weight[_workload(canary, names.primary_workload(canary))] = float(weights.primary)
             self._weight[_workload(canary, canary.target)] = float(weights.canary)
-        if after.phase is before.phase:
-            return
-        ended = {Phase.SUCCEEDED: self._successes, Phase.FAILED: self._failures}.get(after.phase)
+        ended = self._ended(before, after)
         if ended is not None:
             skipped = canary.spec.skip_analysis and after.phase is Phase.SUCCEEDED
             labels = (
@@ -56,6 +55,15 @@ class Telemetry:
                 ("analysis_status", "skipped" if skipped else "completed"),
             )
             ended[labels] = ended.get(labels, 0.0) + 1
+
+    def _ended(self, before: CanaryStatus, after: CanaryStatus) -> dict[Labels, float] | None:
+        """Where an end is counted: a promotion, or a failure. A release that was called off or withdrawn is neither."""
+        withdrawn = before.phase is Phase.WAITING and before.history == after.history
+        if after.phase is Phase.SUCCEEDED and before.phase is Phase.FINALISING:
+            return self._successes
+        if after.phase is Phase.FAILED and before.phase is not Phase.FAILED and not withdrawn:
+            return self._failures
+        return None
 
     def measured(self, canary: Canary, metric: Metric, value: float) -> None:
         """Note the value of a check; durations come in milliseconds and are shown in seconds."""
@@ -123,7 +131,9 @@ def _family(lines: list[str], name: str, kind: str, text: str, series: Mapping[L
 
 def _line(name: str, labels: Labels, value: float) -> str:
     inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-    shown = str(int(value)) if value == int(value) else repr(value)
+    shown = repr(value).replace("inf", "+Inf").replace("-+", "-")
+    if isfinite(value) and value == int(value):
+        shown = str(int(value))
     return f"{name}{{{inner}}} {shown}" if inner else f"{name} {shown}"
 
 

@@ -52,8 +52,8 @@ def _container_ports(pod_spec: Manifest) -> Iterator[tuple[str, int, dict[str, A
 
 
 def _is_main(port: Manifest, number: int, service: Service) -> bool:
-    match service.target_port:
-        case None | 0 | "":
+    match service.container_port:
+        case None:
             return number == service.port
         case int(wanted):
             return number == wanted

@@ -154,7 +154,7 @@ def _ports(scene: Scene) -> list[Manifest]:
         "name": main_port_name(service),
         "protocol": "TCP",
         "port": service.port,
-        "targetPort": service.target_port or service.port,
+        "targetPort": service.container_port or service.port,
     }
     if service.app_protocol:
         main["appProtocol"] = service.app_protocol

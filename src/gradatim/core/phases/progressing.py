@@ -12,7 +12,7 @@ from gradatim.api.status import Phase
 from gradatim.core import expected, gates, news
 from gradatim.core.analysis import Halted, analyse
 from gradatim.core.changes import is_applied, is_promoted
-from gradatim.core.hold import hold, overdue, pending, shaped, trouble
+from gradatim.core.hold import hold, overdue, pending, surrounded, trouble
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import checked, record, sentence_on
@@ -24,7 +24,6 @@ from gradatim.core.timing import interval
 from gradatim.core.verdict import (
     CanaryReady,
     Known,
-    Part,
     Plan,
     PrimaryReady,
     Settled,
@@ -43,7 +42,7 @@ def decide(known: Known) -> Plan:
     seen, why = known.get(Target()), sentence_on(known.status)
     if isinstance(seen, Trouble):
         return _deserted(known, seen) if why is None else roll_back(known, why=why)
-    shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
+    surrounded(known)
     if not is_ours(known.status.last_applied_spec):
         return _adopt(known, seen)
     if not is_applied(known.status, seen):

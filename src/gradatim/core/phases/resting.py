@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradatim.api.status import Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import changed, failed_to_promote, is_applied, is_promoted
-from gradatim.core.hold import pending, shaped, target
+from gradatim.core.hold import pending, shaped, surrounded, target
 from gradatim.core.readiness import Ready
 from gradatim.core.record import acknowledged, record
 from gradatim.core.revision import is_ours
@@ -30,7 +30,7 @@ def decide(known: Known) -> Plan:
     seen = target(known)
     if not known.status.last_promoted_spec:
         return _set_up_again(known, seen)
-    shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
+    surrounded(known)
     if not is_ours(known.status.last_applied_spec):
         return _adopt(known, seen)
     expected.repair(known)

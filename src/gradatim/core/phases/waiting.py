@@ -5,11 +5,11 @@ from __future__ import annotations
 from gradatim.api.status import Phase
 from gradatim.core import expected, gates, news
 from gradatim.core.changes import changed, is_promoted
-from gradatim.core.hold import hold, shaped, target
+from gradatim.core.hold import hold, surrounded, target
 from gradatim.core.record import acknowledged, record
 from gradatim.core.revision import is_ours
 from gradatim.core.run import roll_back, start
-from gradatim.core.verdict import Known, Part, Plan, TargetSeen
+from gradatim.core.verdict import Known, Plan, TargetSeen
 
 
 def decide(known: Known) -> Plan:
@@ -18,7 +18,7 @@ def decide(known: Known) -> Plan:
     A hash of Flagger's cannot be compared, but whoever waits has something to release.
     """
     seen = target(known)
-    shaped(known, Part.SERVICES, Part.PRIMARY, Part.SCALER, Part.APEX, Part.ROUTES)
+    surrounded(known)
     expected.repair(known)
     if is_ours(known.status.last_applied_spec) and not changed(known.status, seen):
         return _withdraw(known, seen)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,17 +38,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what was not run."""
-    reasons: dict[str, int] = {}
-    for report in terminalreporter.getreports("skipped"):
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Say loudly what was not run, as the last word: above the list of all skipped tests nobody would read it."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a worker of pytest-xdist, whose reports go to the session that started it
+        return
+    reasons: Counter[str] = Counter()
+    for report in reporter.getreports("skipped"):
         text = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
         if "NOT RUN: " in text:
-            reason = text.partition("NOT RUN: ")[2]
-            reasons[reason] = reasons.get(reason, 0) + 1
+            reasons[text.partition("NOT RUN: ")[2]] += 1
     for reason, count in reasons.items():
-        terminalreporter.section("NOT RUN", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{count} tests were not run: {reason}", red=True)
+        reporter.section("NOT RUN", sep="!", red=True, bold=True)
+        reporter.line(f"{count} tests were not run: {reason}", red=True)
 
 
 def not_run(reason: str) -> NoReturn:

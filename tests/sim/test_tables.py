@@ -125,7 +125,7 @@ async def test_a_table_of_pods_has_more_columns_for_the_curious() -> None:
     table = await done(api, "GET", PODS, accept=TABLE)
     assert columns(table) == ["Name", "Ready", "Status", "Restarts", "Age"]
     assert columns(table, wide=True)[5:] == ["IP", "Node", "Nominated Node", "Readiness Gates"]
-    assert await cells(api, PODS) == [["p", "1/1", "Running", 2, "3m20s", "10.0.0.1", "n", "<none>", "<none>"]]
+    assert await cells(api, PODS) == [["p", "1/1", "Running", "2", "3m20s", "10.0.0.1", "n", "<none>", "<none>"]]
 
 
 @pytest.mark.asyncio

@@ -27,6 +27,8 @@ class Server:
     namespace: str
     forget_history: Callable[[], Awaitable[None]]
     """Compaction: resource versions from before are no longer known."""
+    kubeconfig: Callable[[Path], Path]
+    """Writes one for its administrator."""
 
     def path(self, resource: Resource, name: str = "", subresource: str = "") -> str:
         """Where an object of this test's namespace is, or a collection."""

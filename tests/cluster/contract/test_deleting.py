@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from cluster.client import Answer
@@ -162,6 +164,74 @@ async def test_a_selection_is_deleted_together(server: Server) -> None:
     answer = await server.client.ask("DELETE", server.path(CONFIG_MAP), params={"labelSelector": "tier=web"})
     assert {item["metadata"]["name"] for item in answer.items} == {"a", "b"}
     assert [item["metadata"]["name"] for item in await server.client.items(CONFIG_MAP, server.namespace)] == ["c"]
+
+
+@pytest.mark.asyncio
+async def test_a_collection_in_a_dry_run_stays(server: Server) -> None:
+    for name in ("a", "b"):
+        await server.create(CONFIG_MAP, name, metadata={"labels": {"tier": "web"}})
+    params = {"labelSelector": "tier=web", "dryRun": "All"}
+    answer = await server.client.ask("DELETE", server.path(CONFIG_MAP), params=params)
+    assert {item["metadata"]["name"] for item in answer.items} == {"a", "b"}
+    assert not await gone(server, CONFIG_MAP, "a")
+    assert not await gone(server, CONFIG_MAP, "b")
+
+
+@pytest.mark.asyncio
+async def test_what_is_held_is_only_marked_when_its_collection_is_deleted(server: Server) -> None:
+    await server.create(WIDGET, "free", spec={"weight": 1})
+    await server.create(WIDGET, "held", metadata={"finalizers": [FINALIZER]}, spec={"weight": 1})
+    await server.client.ask("DELETE", server.path(WIDGET))
+    assert await gone(server, WIDGET, "free")
+    assert (await server.get(WIDGET, "held"))["metadata"]["deletionTimestamp"]
+    await server.client.merge(WIDGET, server.namespace, "held", {"metadata": {"finalizers": None}})
+
+
+@pytest.mark.asyncio
+async def test_what_a_custom_object_owns_goes_with_it(server: Server) -> None:
+    """As everything that is made for a Canary."""
+    owner = await server.create(WIDGET, "owner", spec={"weight": 1})
+    references = owned_by(owner, controller=True, blockOwnerDeletion=True)
+    await server.create(CONFIG_MAP, "owned", metadata=references)
+    await server.create(WIDGET, "too", metadata=references, spec={"weight": 1})
+    await delete(server, WIDGET, "owner")
+    for resource, name in ((CONFIG_MAP, "owned"), (WIDGET, "too")):
+        await until(partial(gone, server, resource, name), f"{name} deleted", 60.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (
+            {"propagationPolicy": "Sideways"},
+            422,
+            'propagationPolicy: Unsupported value: "Sideways": '
+            'supported values: "Foreground", "Background", "Orphan", "nil"',
+        ),
+        (
+            {"propagationPolicy": "Orphan", "orphanDependents": False},
+            422,
+            'propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+        ),
+        ({"dryRun": ["Some"]}, 422, 'dryRun: Unsupported value: ["Some"]: supported values: "All"'),
+        (
+            {"gracePeriodSeconds": "soon"},
+            400,
+            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+        ),
+        ({"preconditions": {"uid": 5}}, 400, "json: cannot unmarshal number into Go struct field "),
+    ],
+    ids=str,
+)
+@pytest.mark.asyncio
+async def test_a_deletion_must_be_asked_for_properly(
+    server: Server, options: Manifest, status: int, message: str
+) -> None:
+    await server.create(CONFIG_MAP, "a")
+    answer = await delete(server, CONFIG_MAP, "a", options)
+    assert answer.status == status, answer.body
+    assert message in answer.message
+    assert not await gone(server, CONFIG_MAP, "a")
 
 
 @pytest.mark.asyncio

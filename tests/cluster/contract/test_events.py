@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from cluster.client import MERGE, STRATEGIC, TABLE
@@ -49,6 +51,25 @@ async def test_events_are_found_by_what_they_are_about(server: Server) -> None:
     ):
         found = await server.client.items(EVENT, server.namespace, fieldSelector=selector)
         assert [event["metadata"]["name"] for event in found] == expected, selector
+
+
+@pytest.mark.asyncio
+async def test_a_watch_of_events_can_be_about_one_object(server: Server) -> None:
+    """As `kubectl events --watch` asks."""
+    params = {"fieldSelector": "involvedObject.kind=Canary,involvedObject.name=shop"}
+    version = (await server.client.must("GET", server.path(EVENT)))["metadata"]["resourceVersion"]
+    async with server.client.watching(server.path(EVENT), resourceVersion=version, **params) as events:
+        await server.create(EVENT, "a", **fields(server, name="other"))
+        await server.create(EVENT, "b", **fields(server))
+        async with asyncio.timeout(10):
+            seen = await anext(events)
+    assert seen["object"]["metadata"]["name"] == "b"
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_field_of_an_event_cannot_be_selected(server: Server) -> None:
+    answer = await server.client.ask("GET", server.path(EVENT), params={"fieldSelector": "message=x"})
+    assert (answer.status, answer.reason) == (400, "BadRequest")
 
 
 @pytest.mark.asyncio

@@ -49,6 +49,30 @@ async def test_of_two_that_take_it_over_one_wins(server: Server) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_renewal_of_what_was_taken_over_loses(server: Server) -> None:
+    """The old leader holds an old version, whatever it believes."""
+    old = await server.create(LEASE, "leader", spec=SPEC)
+    taken = {**old, "spec": {**SPEC, "holderIdentity": "two", "leaseTransitions": 1}}
+    assert (await server.client.ask("PUT", server.path(LEASE, "leader"), taken)).ok
+    renewed = {**old, "spec": {**SPEC, "renewTime": "2026-01-02T03:04:15.678901Z"}}
+    answer = await server.client.ask("PUT", server.path(LEASE, "leader"), renewed)
+    assert (answer.status, answer.reason) == (409, "Conflict")
+    assert (await server.get(LEASE, "leader"))["spec"]["holderIdentity"] == "two"
+
+
+@pytest.mark.asyncio
+async def test_a_takeover_is_seen_by_those_who_watch(server: Server) -> None:
+    seen = await server.create(LEASE, "leader", spec=SPEC)
+    params = {"resourceVersion": seen["metadata"]["resourceVersion"], "fieldSelector": "metadata.name=leader"}
+    async with server.client.watching(server.path(LEASE), **params) as events:
+        body = {**seen, "spec": {**SPEC, "holderIdentity": "two"}}
+        await server.client.must("PUT", server.path(LEASE, "leader"), body)
+        async with asyncio.timeout(10):
+            event = await anext(events)
+    assert (event["type"], event["object"]["spec"]["holderIdentity"]) == ("MODIFIED", "two")
+
+
+@pytest.mark.asyncio
 async def test_giving_it_back_leaves_an_empty_holder(server: Server) -> None:
     seen = await server.create(LEASE, "leader", spec=SPEC)
     released = {**SPEC, "holderIdentity": "", "leaseDurationSeconds": 1}

@@ -172,6 +172,77 @@ async def test_a_page_of_a_forgotten_moment_is_gone(server: Server) -> None:
 
 
 @pytest.mark.asyncio
+async def test_pages_of_a_selection_count_what_is_selected(server: Server) -> None:
+    await config_maps(server, "a", "c", "e", tier="web")
+    await config_maps(server, "b", "d", tier="db")
+    first = await listed(server, limit=2, labelSelector="tier=web")
+    assert names(first) == ["a", "c"]
+    # How many are left is not told, since the rest has not been looked through.
+    assert "remainingItemCount" not in first.body["metadata"]
+    token = first.body["metadata"]["continue"]
+    assert names(await listed(server, limit=2, labelSelector="tier=web", **{"continue": token})) == ["e"]
+
+
+@pytest.mark.asyncio
+async def test_an_exact_moment_that_is_forgotten_is_gone(server: Server) -> None:
+    about = {"kind": "ConfigMap", "namespace": server.namespace, "name": "x"}
+    version = (await server.create(EVENT, "a", involvedObject=about))["metadata"]["resourceVersion"]
+    await server.create(EVENT, "b", involvedObject=about)
+    params = {"resourceVersion": version, "resourceVersionMatch": "Exact"}
+    assert names(await listed(server, EVENT, **params)) == ["a"]
+    await server.forget_history()
+    gone = await server.client.ask("GET", server.path(EVENT), params=params)
+    assert (gone.status, gone.reason) == (410, "Expired")
+
+
+@pytest.mark.asyncio
+async def test_a_moment_that_has_not_come_is_waited_for_and_then_given_up(server: Server) -> None:
+    """How a client notices that the server it asks is behind the one that it asked before."""
+    await server.create(CONFIG_MAP, "a")
+    future = str(int((await listed(server)).body["metadata"]["resourceVersion"]) + 1_000_000)
+    for name, params in (("", {"resourceVersionMatch": "NotOlderThan"}), ("a", {})):
+        where = server.path(CONFIG_MAP, name)
+        late = await server.client.ask("GET", where, params={"resourceVersion": future, **params})
+        assert (late.status, late.reason) == (504, "Timeout")
+        assert late.message.startswith(f"Timeout: Too large resource version: {future}, current: ")
+        assert late.body["details"]["causes"] == [
+            {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        ]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"resourceVersionMatch": "Exact"},
+        {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
+        {"resourceVersion": "5", "resourceVersionMatch": "Younger"},
+        {"resourceVersion": "abc"},
+        {"limit": "many"},
+    ],
+    ids=str,
+)
+@pytest.mark.asyncio
+async def test_a_list_must_be_asked_for_properly(server: Server, params: dict[str, str]) -> None:
+    answer = await server.client.ask("GET", server.path(CONFIG_MAP), params=params)
+    assert answer.status in {400, 422}
+    assert answer.reason in {"BadRequest", "Invalid"}
+
+
+@pytest.mark.asyncio
+async def test_schemas_are_published_for_those_who_check_before_they_send(server: Server) -> None:
+    groups = (await server.client.must("GET", "/openapi/v3"))["paths"]
+    where = groups["apis/contract.test/v1"]["serverRelativeURL"]
+    schemas = (await server.client.must("GET", where))["components"]["schemas"]
+    (widget,) = [one for name, one in schemas.items() if name.endswith(".v1.Widget")]
+    kind = {"group": "contract.test", "kind": "Widget", "version": "v1"}
+    assert widget["x-kubernetes-group-version-kind"] == [kind]
+    spec = widget["properties"]["spec"]
+    assert spec["required"] == ["weight"]
+    assert spec["properties"]["weight"] == {"type": "integer", "minimum": 0, "maximum": 100}
+    assert spec["properties"]["hooks"]["x-kubernetes-list-map-keys"] == ["name"]
+
+
+@pytest.mark.asyncio
 async def test_a_broken_continue_token_is_a_bad_request(server: Server) -> None:
     answer = await server.client.ask("GET", server.path(CONFIG_MAP), params={"limit": 1, "continue": "rubbish"})
     assert (answer.status, answer.reason) == (400, "BadRequest")

@@ -112,6 +112,43 @@ async def test_the_scale_of_a_custom_object(server: Server) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_scale_of_an_old_version_loses(server: Server) -> None:
+    await server.create(WIDGET, "w", spec={"weight": 1})
+    where = server.path(WIDGET, "w", "scale")
+    scale = await server.client.must("GET", where)
+    await server.client.merge(WIDGET, server.namespace, "w", {"spec": {"weight": 2}})
+    answer = await server.client.ask("PUT", where, {**scale, "spec": {"replicas": 5}})
+    assert (answer.status, answer.reason) == (409, "Conflict")
+    fresh = await server.client.must("GET", where)
+    answer = await server.client.ask("PUT", where, {**fresh, "spec": {"replicas": 5}})
+    assert (answer.status, answer.body["spec"]) == (200, {"replicas": 5})
+    assert (await server.get(WIDGET, "w"))["metadata"]["generation"] == 3
+
+
+@pytest.mark.asyncio
+async def test_a_scale_takes_operations_and_dry_runs(server: Server) -> None:
+    await deployment(server)
+    where = server.path(DEPLOYMENT, "d", "scale")
+    operations = [{"op": "replace", "path": "/spec/replicas", "value": 2}]
+    dry = await server.client.ask("PATCH", where, operations, content_type=JSON_PATCH, params={"dryRun": "All"})
+    assert dry.body["spec"] == {"replicas": 2}
+    assert (await server.get(DEPLOYMENT, "d"))["spec"]["replicas"] == 0
+    answer = await server.client.ask("PATCH", where, operations, content_type=JSON_PATCH)
+    assert answer.body["spec"] == {"replicas": 2}
+
+
+@pytest.mark.asyncio
+async def test_a_status_in_a_dry_run_is_not_kept(server: Server) -> None:
+    created = await server.create(WIDGET, "w", spec={"weight": 1})
+    where, params = server.path(WIDGET, "w", "status"), {"dryRun": "All"}
+    answer = await server.client.ask("PATCH", where, {"status": {"phase": "A"}}, params=params, content_type=MERGE)
+    assert answer.body["status"] == {"phase": "A"}
+    answer = await server.client.ask("PUT", where, {**created, "status": {"phase": "B"}}, params=params)
+    assert answer.body["status"] == {"phase": "B"}
+    assert await server.get(WIDGET, "w") == created
+
+
+@pytest.mark.asyncio
 async def test_negative_replicas_are_refused(server: Server) -> None:
     await deployment(server)
     where = server.path(DEPLOYMENT, "d", "scale")

@@ -101,6 +101,42 @@ async def test_a_streamed_list_must_be_asked_for_properly(server: Server, params
 
 
 @pytest.mark.asyncio
+async def test_a_streamed_list_of_a_selection(server: Server) -> None:
+    await server.create(CONFIG_MAP, "a", metadata={"labels": {"tier": "web"}})
+    await server.create(CONFIG_MAP, "b")
+    where = server.path(CONFIG_MAP)
+    async with server.client.watching(where, labelSelector="tier=web", **FROM_THE_START) as events:
+        seen = await take(events, 2)
+        assert told(seen)[0] == ("ADDED", "a")
+        assert seen[1]["type"] == "BOOKMARK"
+        await server.client.merge(CONFIG_MAP, server.namespace, "b", {"metadata": {"labels": {"tier": "web"}}})
+        assert told(await take(events, 1)) == [("ADDED", "b")]
+
+
+@pytest.mark.asyncio
+async def test_without_initial_events_a_watch_begins_in_the_present(server: Server) -> None:
+    await server.create(CONFIG_MAP, "a")
+    params = {**FROM_THE_START, "sendInitialEvents": "false"}
+    async with server.client.watching(server.path(CONFIG_MAP), **params) as events:
+        await server.create(CONFIG_MAP, "b")
+        seen = [event for event in await take(events, 1) if event["type"] != "BOOKMARK"]
+    assert told(seen) == [("ADDED", "b")]
+
+
+@pytest.mark.asyncio
+async def test_a_change_under_a_finalizer_is_told_until_the_end(server: Server) -> None:
+    """What a controller with a finalizer lives on: the mark, then the end."""
+    await server.create(WIDGET, "w", metadata={"finalizers": ["contract.test/finalizer"]}, spec={"weight": 1})
+    version = await now(server)
+    async with server.client.watching(server.path(WIDGET), resourceVersion=version) as events:
+        await server.client.delete(WIDGET, server.namespace, "w")
+        await server.client.merge(WIDGET, server.namespace, "w", {"metadata": {"finalizers": None}})
+        seen = await take(events, 2)
+    assert told(seen) == [("MODIFIED", "w"), ("DELETED", "w")]
+    assert seen[0]["object"]["metadata"]["deletionTimestamp"]
+
+
+@pytest.mark.asyncio
 async def test_a_watch_ends_when_its_time_is_over(server: Server) -> None:
     version = await now(server)
     async with server.client.watching(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.client import NAMESPACE, Client
 from cluster.control_plane import ControlPlane
+from cluster.kubectl import PATIENCE, Kubectl
 from cluster.namespaces import make_namespace, until
 from cluster.prometheus import Answers, Prometheus
 from gradatim.ports.objects import CANARY, DEPLOYMENT, EVENT, Manifest
@@ -21,47 +18,10 @@ MANIFESTS = HERE / "src" / "gradatim" / "apps" / "scenario"
 NAME = "test"
 """The namespace that the manifests name."""
 IMAGE = "ghcr.io/kmaster8/hello"
-KUBECTL = Path(sys.executable).parent / "kubectl"
-PATIENCE = 180.0
 OF_CANARIES = "--field-selector=involvedObject.kind=Canary"
 TOLD = "-o=custom-columns=TYPE:.type,REASON:.reason,FROM:.source.component,MESSAGE:.message"
 ERRORS = 'status=~"5.*|4.*"'
 """What only the numerator of the scenario's query asks for."""
-
-
-class Kubectl:
-    """A real kubectl of the administrator's."""
-
-    def __init__(self, config: Path) -> None:
-        self._config = config
-
-    def _command(self, arguments: Iterable[str]) -> tuple[str, ...]:
-        return (str(KUBECTL), f"--kubeconfig={self._config}", f"--namespace={NAME}", *arguments)
-
-    async def __call__(self, *arguments: str) -> str:
-        """What it prints; it must succeed."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command(arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        out, error = await process.communicate()
-        assert process.returncode == 0, f"kubectl {' '.join(arguments)}: {error.decode()}"
-        return out.decode()
-
-    @asynccontextmanager
-    async def reading(self, *arguments: str) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines that it prints while it goes on; it ends with the block."""
-        process = await asyncio.create_subprocess_exec(*self._command(arguments), stdout=asyncio.subprocess.PIPE)
-        assert process.stdout is not None
-        try:
-            yield _lines(process.stdout)
-        finally:
-            process.terminate()
-            await process.communicate()
-
-    async def json(self, *arguments: str) -> Manifest:
-        """One object."""
-        found: Manifest = json.loads(await self(*arguments, "-o", "json"))
-        return found
 
 
 @dataclass
@@ -83,7 +43,7 @@ async def walk(plane: ControlPlane, admin: Client, prometheus: Prometheus) -> Wa
     walk = Walk()
     await make_namespace(admin, NAME)
     answers = prometheus.of(NAME)
-    kubectl = Kubectl(plane.admin.kubeconfig(plane.home / "walk.kubeconfig"))
+    kubectl = Kubectl(plane.admin.kubeconfig(plane.home / "walk.kubeconfig"), NAME)
     try:
         await _installed(admin, kubectl, walk, answers)
         await _healthy(admin, kubectl, walk)
@@ -185,9 +145,3 @@ async def _told(admin: Client, text: str) -> None:
         return any(text in one["message"] for one in await admin.items(EVENT, NAME))
 
     await until(told, f"the event {text}", PATIENCE)
-
-
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    async with asyncio.timeout(PATIENCE):
-        async for line in stream:
-            yield line.decode().rstrip()

@@ -11,6 +11,8 @@ from gradatim.sim.rest.messages import Request, Response
 from gradatim.sim.rest.routes import Route
 from gradatim.sim.rest.writing import not_allowed
 from gradatim.sim.schema import protobuf
+from gradatim.sim.schema.declared import read
+from gradatim.sim.schema.reading import Mismatch, Reading
 from gradatim.sim.store import Outcome, Store
 
 
@@ -66,7 +68,11 @@ def _body(request: Request) -> Manifest:
         raise bad_request(
             f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
         )
-    return found
+    try:
+        made: Manifest = read(types()["DeleteOptions"], found, Reading())
+    except Mismatch as error:
+        raise bad_request(error.why) from None
+    return made
 
 
 def _gone(route: Route, snapshot: Snapshot) -> Manifest:

@@ -164,6 +164,9 @@ def delete_options(request: Request, body: Manifest) -> DeleteOptions:
     causes = dry_run_faults(dry)
     if policy and policy not in _POLICIES:
         causes.append(unsupported("propagationPolicy", policy, (*_POLICIES, "nil")))
+    elif policy and orphan is not None:
+        both = "orphanDependents and deletionPropagation cannot be both set"
+        causes.append(invalid("propagationPolicy", policy, both))
     if causes:
         raise invalid_object(_META, "DeleteOptions", "", causes)
     if orphan is not None:

@@ -49,6 +49,7 @@ class Token(msgspec.Struct, frozen=True):
 def get(store: Store, route: Route, request: Request) -> Response:
     """One object."""
     shape = shapes.wanted(request)
+    _number(store, request.first("resourceVersion"))
     snapshot = store.snapshot(route.ref)
     if not shape.as_ and shape.media == JSON and route.kind.shows_as_stored(route.served):
         return Response(200, {"Content-Type": JSON}, shapes.prettified(request, snapshot.json))
@@ -90,18 +91,24 @@ def _version(store: Store, asked: options.ListOptions) -> tuple[int, str]:
             refusal.list_meta = {"continue": Token(token.v, -1, token.start).text()}
             raise refusal
         return token.rv, token.start
-    try:
-        number = options.version_number(asked.version or "0")
-    except ValueError as error:
-        raise bad_request(f"invalid resource version: {error}") from None
-    if number > store.version:
-        raise too_large(number, store.version)
+    number = _number(store, asked.version)
     exact = asked.match == options.EXACT or (number and asked.limit > 0 and not asked.match)
     if not exact:
         return store.version, ""
     if number < store.history.floor:
         raise expired("The resourceVersion for the provided list is too old.")
     return number, ""
+
+
+def _number(store: Store, version: str) -> int:
+    """A version that somebody wants to see at least; 0 for any."""
+    try:
+        number = options.version_number(version or "0")
+    except ValueError as error:
+        raise bad_request(f"invalid resource version: {error}") from None
+    if number > store.version:
+        raise too_large(number, store.version)
+    return number
 
 
 def too_large(number: int, current: int) -> Refused:

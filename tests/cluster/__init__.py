@@ -4,5 +4,6 @@ Read in this order: `binaries` (where the programs come from), `control_plane` (
 thin client that shows answers as they are), `nodes` (a stand-in for every kubelet), `crds` (definitions, theirs
 and ours), `prometheus` and `hooks` (what the operator talks to), `operator` and `audit` (the program under test and the
 count of its requests), `parity` (the scenarios recorded from the reference), `contract` (what the real server and the
-simulator must both do), and `fixtures`, which hands all of it to tests. Nothing here is imported by the product.
+simulator must both do), `traffic` (real requests through a real proxy), and `fixtures`, which hands all of it to tests.
+Nothing here is imported by the product.
 """

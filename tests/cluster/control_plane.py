@@ -86,12 +86,15 @@ class Credentials:
 class ControlPlane:
     """A running control plane; `stop` it, or use it in a `with`."""
 
-    def __init__(self, programs: Path, advertise: str = _LOOPBACK, verbosity: int = 0) -> None:
+    def __init__(
+        self, programs: Path, advertise: str = _LOOPBACK, verbosity: int = 0, endpoints_after: str = "0s"
+    ) -> None:
         self.programs = programs
         self.home = Path(tempfile.mkdtemp(prefix="gradatim-control-plane-"))
         self.audit = self.home / "audit.log"
         self._advertise = advertise
         self._verbosity = verbosity
+        self._endpoints_after = endpoints_after
         self._authority = Authority(self.home)
         self._serving = self._authority.server("localhost", _LOOPBACK, advertise, "10.96.0.1", "kubernetes.default.svc")
         self._tokens = self._authority.signing_key("service-accounts")
@@ -103,10 +106,13 @@ class ControlPlane:
         self.controllers = self._start_controllers()
 
     @classmethod
-    def start(cls, programs: Path, advertise: str = _LOOPBACK) -> ControlPlane:
-        """Start everything and wait until it is ready; once more if another process took a port meanwhile."""
+    def start(cls, programs: Path, advertise: str = _LOOPBACK, endpoints_after: str = "0s") -> ControlPlane:
+        """Start everything and wait until it is ready; once more if another process took a port meanwhile.
+
+        `endpoints_after` is how long EndpointSlices lag behind their pods, as where there are many of both.
+        """
         for last in (False, False, True):
-            plane = cls(programs, advertise)
+            plane = cls(programs, advertise, endpoints_after=endpoints_after)
             try:
                 plane.wait_ready()
             except Died as error:
@@ -247,6 +253,7 @@ class ControlPlane:
             "kube-api-qps": 2000,
             "kube-api-burst": 4000,
             "concurrent-gc-syncs": 10,
+            "endpointslice-updates-batch-period": self._endpoints_after,
             "v": self._verbosity,
         }
         return self._run("kube-controller-manager", flags)

@@ -1,7 +1,7 @@
 """A stand-in for the scheduler and for every kubelet: pods get a node, an address, and after a while they are Ready.
 
-Nothing runs in these pods; the name of their image says how long they take to be ready. What a pod of this address
-would answer is up to the traffic tests, which ask `Nodes.running`.
+Nothing runs in these pods; the name of their image says how long they take to be ready. What a pod of some address
+answers is up to `traffic`, which asks `Nodes.serving`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ def by_image(pod: Manifest) -> float | None:
 
 
 class Nodes:
-    """Pretended machines. `ready_after` may be replaced while they run."""
+    """Pretended machines. `ready_after` and `stops_within` may be replaced while they run."""
 
     def __init__(
         self, client: Client, names: Iterable[str] = ("node-1", "node-2", "node-3"), ready_after: ReadyAfter = by_image
     ) -> None:
         self.ready_after = ready_after
-        self.running: dict[str, str] = {}
-        """Address of every pod that is Ready and not being deleted, to `namespace/name`."""
+        self.stops_within = STOPS_WITHIN
+        self.serving: dict[str, Manifest] = {}
+        """Address of every pod whose process would take requests, and the pod: from the moment before it is Ready until
+        the end of its grace period."""
         self._client = client
         self._nodes = [_node(name, number) for number, name in enumerate(names, 1)]
         self._load = dict.fromkeys((node["metadata"]["name"] for node in self._nodes), 0)
@@ -83,32 +85,33 @@ class Nodes:
                 if event["type"] == "BOOKMARK":
                     if fresh is not None and _INITIAL_END in pod["metadata"].get("annotations", {}):
                         self._pods, fresh = fresh, None
-                        self.running = dict(map(_address, filter(_is_running, self._pods.values())))
+                        for gone in {_uid(one) for one in self.serving.values()} - self._pods.keys():
+                            self._stopped(gone)
                     continue
                 if event["type"] == "ERROR":
                     return
                 if fresh is not None:
-                    fresh[pod["metadata"]["uid"]] = pod
+                    fresh[_uid(pod)] = pod
                 self._see(event["type"], pod)
 
     def _see(self, kind: str, pod: Manifest) -> None:
         """Note a pod and start what it needs next."""
-        uid, meta, spec = pod["metadata"]["uid"], pod["metadata"], pod["spec"]
+        uid, meta, spec = _uid(pod), pod["metadata"], pod["spec"]
         if kind == "DELETED":
-            gone = self._pods.pop(uid, pod)
-            self.running.pop(gone.get("status", {}).get("podIP", ""), None)
+            self._pods.pop(uid, None)
+            self._stopped(uid)
             if spec.get("nodeName") in self._load:
                 self._load[spec["nodeName"]] -= 1
             return
         self._pods[uid] = pod
+        address = pod.get("status", {}).get("podIP", "")
+        if address in self.serving or _is_running(pod):
+            self.serving[address] = pod
         if meta.get("deletionTimestamp"):
-            self.running.pop(pod.get("status", {}).get("podIP", ""), None)
             self._once(uid, "end", self._end(pod))
         elif not spec.get("nodeName"):
             self._once(uid, "bind", self._bind(pod))
-        elif _is_running(pod):
-            self.running.update([_address(pod)])
-        else:
+        elif not _is_running(pod):
             self._once(uid, "run", self._start(pod))
 
     def _once(self, uid: str, what: str, work: Coroutine[None, None, None]) -> None:
@@ -119,6 +122,11 @@ class Nodes:
         task = asyncio.create_task(work)
         self._busy[uid, what] = task
         task.add_done_callback(lambda _: self._busy.pop((uid, what), None))
+
+    def _stopped(self, uid: str) -> None:
+        """Its process takes no more requests."""
+        for address in [at for at, one in self.serving.items() if _uid(one) == uid]:
+            del self.serving[address]
 
     async def _bind(self, pod: Manifest) -> None:
         if (name := self._place(pod)) is None:
@@ -138,16 +146,18 @@ class Nodes:
                 await self._report(pod, _stuck(pod))
             return
         await asyncio.sleep(delay)
-        now = self._pods.get(pod["metadata"]["uid"])
+        now = self._pods.get(_uid(pod))
         if now and not now["metadata"].get("deletionTimestamp"):
             number = next(self._addresses)
             address = f"10.1.{number // 250 % 256}.{number % 250 + 1}"
+            self.serving[address] = now
             await self._report(pod, _running(pod, address, node["status"]["addresses"][0]["address"]))
 
     async def _end(self, pod: Manifest) -> None:
-        """A process that ends politely: its grace period, but not more than a second."""
-        await asyncio.sleep(min(pod["metadata"].get("deletionGracePeriodSeconds", 0), STOPS_WITHIN))
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
+        """A process that ends politely: its grace period, but not more than `stops_within`."""
+        await asyncio.sleep(min(pod["metadata"].get("deletionGracePeriodSeconds", 0), self.stops_within))
+        self._stopped(_uid(pod))
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": _uid(pod)}}
         await self._insist(pod, lambda: self._client.ask("DELETE", _path(pod), options))
 
     async def _report(self, pod: Manifest, status: Manifest) -> None:
@@ -158,7 +168,7 @@ class Nodes:
 
     async def _insist(self, pod: Manifest, request: Callable[[], Awaitable[Answer]]) -> None:
         """Repeat while the API server cannot be reached; an answer of any kind is the end of it."""
-        while pod["metadata"]["uid"] in self._pods:
+        while _uid(pod) in self._pods:
             try:
                 answer = await request()
             except (aiohttp.ClientError, TimeoutError, ConnectionError):
@@ -322,12 +332,12 @@ def _is_running(pod: Manifest) -> bool:
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
-def _address(pod: Manifest) -> tuple[str, str]:
-    return pod["status"]["podIP"], f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+def _uid(pod: Manifest) -> str:
+    return str(pod["metadata"]["uid"])
 
 
 def _name(pod: Manifest) -> Manifest:
-    return {"namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    return {"namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"], "uid": _uid(pod)}
 
 
 def _path(pod: Manifest, subresource: str = "") -> str:

@@ -9,7 +9,20 @@ from gradatim.core import verdict
 from gradatim.core.hooks import HookFailed, HookPassed
 from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
-from gradatim.core.verdict import Known, Plan, Question, Serving, Shape, Shift, StopCanary, TargetSeen, Trouble
+from gradatim.core.verdict import (
+    Ensure,
+    Known,
+    Part,
+    Plan,
+    Question,
+    Serving,
+    Settle,
+    Shape,
+    Shift,
+    StopCanary,
+    TargetSeen,
+    Trouble,
+)
 from gradatim.core.weights import TOTAL, Routes
 
 if TYPE_CHECKING:
@@ -70,9 +83,15 @@ def check_answer(known: Known, question: Question[Any], answer: Any, world: Worl
 
 def check_plan(known: Known, plan: Plan, world: World) -> None:
     """What may never be planned, whatever is known."""
-    live = world.live
+    live, settled = world.live, False
     for action in plan.actions:
+        settled = settled or isinstance(action, Settle)
+        if action == Ensure(Part.ROUTES) and known.status.phase is Phase.INITIALIZING:
+            assert settled or Part.ROUTES not in world.drifted, "proxies may not know the primary that routes lead to"
         if isinstance(action, Shift):
+            assert settled or not is_new(known, live, action.to, world), (
+                f"proxies may not know where to send {action.to}"
+            )
             to = action.to
             assert to.primary + to.canary == TOTAL, f"weights are two shares of 100: {to}"
             assert 0 <= to.canary <= TOTAL, f"weights are two shares of 100: {to}"
@@ -89,6 +108,21 @@ def check_plan(known: Known, plan: Plan, world: World) -> None:
         ends = status.phase in (Phase.SUCCEEDED, Phase.FAILED) and status.phase is not known.status.phase
         if ends and verdict.RevertApex() not in plan.actions:
             check_end(world, live)
+
+
+def is_new(known: Known, live: Routes, to: Routes, world: World) -> bool:
+    """Whether a shift sends the first users to a side whose pods may have just become ready, while the other serves."""
+    if not known.traits.waits:
+        return False
+    status = known.status
+    match status.phase:
+        case Phase.PROGRESSING:
+            begins = not (status.canary_weight or status.iterations or live.canary or live.mirrored)
+            return begins and bool(to.canary and world.primary and world.primary.serves)
+        case Phase.INITIALIZING | Phase.PROMOTING | Phase.FAILED:
+            return bool(not live.primary and to.primary and world.target and world.target.serves)
+        case _:
+            return False
 
 
 def check_end(world: World, live: Routes) -> None:

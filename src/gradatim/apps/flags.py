@@ -75,7 +75,12 @@ FLAGS = (
     Flag("enable-leader-election", False, "let one of several instances lead"),
     Flag("leader-election-namespace", "kube-system", "namespace of the Lease; -namespace wins when set"),
     Flag("no-cross-namespace-refs", False, "refuse references to other namespaces"),
-    Flag("settle-time", "2s", "time for proxies to follow before pods without traffic are taken away", duration=True),
+    Flag(
+        "settle-time",
+        "2s",
+        "time for proxies to learn of pods before they get traffic, and to follow before pods without any go",
+        duration=True,
+    ),
     Flag("minimum-interval", "10s", "shorter analysis intervals are raised to this", duration=True),
     Flag("zap-encoding", "json", "format of log lines", choices=("json", "console")),
     Flag("zap-replace-globals", False, "accepted for Flagger's sake; without effect"),

@@ -17,6 +17,7 @@ from gradatim.core.timing import interval
 from gradatim.core.verdict import (
     Action,
     Known,
+    LiveRoutes,
     Plan,
     PrimaryReady,
     Promote,
@@ -26,6 +27,7 @@ from gradatim.core.verdict import (
     StopCanary,
     Target,
     TargetSeen,
+    Trouble,
     WhoServes,
 )
 from gradatim.core.weights import ALL_CANARY, ALL_PRIMARY, Routes
@@ -41,6 +43,18 @@ def refuge(known: Known) -> Routes:
 def moved(known: Known, to: Routes) -> tuple[Action, ...]:
     """The shift, on a mesh that has something to shift."""
     return (Shift(to),) if known.traits.shifts_traffic else ()
+
+
+def welcome(known: Known) -> tuple[Action, ...]:
+    """Time for proxies to learn of a primary's new pods, before it gets its first share of the traffic.
+
+    A primary without traffic may have had no pods either. Where the canary has lost its own, every second counts.
+    """
+    if not (known.traits.shifts_traffic and known.traits.waits):
+        return ()
+    live = known.get(LiveRoutes())
+    stranger = isinstance(live, Trouble) or not live.primary
+    return (Settle(),) if stranger and known.get(WhoServes()).canary else ()
 
 
 def start(known: Known, seen: TargetSeen) -> Plan:

@@ -1,8 +1,8 @@
 """Setting up: Services, the primary, and traffic on it; only then are the target's pods taken away.
 
-The order protects users: the apex Service and the routes move to the primary when its pods are ready, proxies get time
-to follow, and the target is scaled down last. Flagger scales it down before routes exist, and with `skipAnalysis`
-before the primary has pods.
+The order protects users: the apex Service and the routes move to the primary when its pods are ready and proxies had
+time to learn of them, proxies get time to follow, and the target is scaled down last. Flagger scales it down before
+routes exist, and with `skipAnalysis` before the primary has pods.
 
 What the primary was made from is recorded at once: a target that is edited while its primary starts is copied again,
 unless the primary came up before. Then the edit is the first release.
@@ -31,6 +31,7 @@ from gradatim.core.verdict import (
     Promote,
     RevertApex,
     Settle,
+    Shift,
     SourcesOnline,
     StopCanary,
     Target,
@@ -48,7 +49,7 @@ def decide(known: Known) -> Plan:
     try:
         plan = _set_up(known)
     except Held as held:
-        plan = held.plan
+        plan = _introduced(known, held.plan)
     return msgspec.structs.replace(plan, news=(*_sources(known), *plan.news))
 
 
@@ -73,6 +74,17 @@ def _set_up(known: Known) -> Plan:
     shaped(known, Part.SCALER, Part.APEX, Part.ROUTES, tell=False)
     expected.repair(known)  # routes that were there before us may send traffic to the target
     return _done(known, seen)
+
+
+def _introduced(known: Known, plan: Plan) -> Plan:
+    """Routes that serve users already lead to the primary only when proxies had time to learn of its pods.
+
+    The apex Service needs none: whoever is told of its new selector is told of the pods that it selects.
+    """
+    taken_over = Ensure(Part.ROUTES) in plan.actions and Part.ROUTES in known.get(Formed()).drifted
+    if not taken_over and not any(isinstance(action, Shift) for action in plan.actions):
+        return plan
+    return msgspec.structs.replace(plan, actions=(Settle(), *plan.actions))
 
 
 def _made_from(known: Known, seen: TargetSeen) -> CanaryStatus:

@@ -26,6 +26,7 @@ from gradatim.core.verdict import (
     Known,
     Plan,
     PrimaryReady,
+    Settle,
     Settled,
     Shift,
     StartCanary,
@@ -204,7 +205,18 @@ def _begin(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:
     if verdict.failed is not None:
         failure = news.pre_rollout_failed(known.canary, verdict.failed.name, verdict.error)
         return _count(known, Halted((failure,), why=failure.text), told)
-    return step(known, seen, told, ())
+    return _introduced(known, step(known, seen, told, ()))
+
+
+def _introduced(known: Known, plan: Plan) -> Plan:
+    """The first users go to pods that have just become ready when proxies had time to learn of them.
+
+    Copies need not wait: nobody waits for their answers.
+    """
+    users = any(isinstance(action, Shift) and action.to.canary for action in plan.actions)
+    if not (users and known.traits.waits):
+        return plan
+    return msgspec.structs.replace(plan, actions=(Settle(), *plan.actions))
 
 
 def _judge(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:

@@ -11,7 +11,7 @@ from gradatim.core.expected import live_routes
 from gradatim.core.hold import hold, overdue, pending, released
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import record
-from gradatim.core.run import moved, promotion_failed
+from gradatim.core.run import moved, promotion_failed, welcome
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Action, Ensure, Known, Part, Plan, PrimaryReady, Settled, Shift, WhoServes
 from gradatim.core.weights import ALL_PRIMARY, TOTAL, split
@@ -46,7 +46,7 @@ def _pending(known: Known, state: Waiting | Absent, scaler: tuple[Action, ...]) 
 def _all_at_once(known: Known, scaler: tuple[Action, ...]) -> Plan:
     quiet = known.canary.spec.skip_analysis or not known.traits.shifts_traffic
     return Plan(
-        actions=(*scaler, *moved(known, ALL_PRIMARY)),
+        actions=(*scaler, *welcome(known), *moved(known, ALL_PRIMARY)),
         status=_finalising(known),
         news=() if quiet else (news.all_to_primary(),),
         weights=ALL_PRIMARY,
@@ -63,7 +63,7 @@ def _step(known: Known, scaler: tuple[Action, ...]) -> Plan:
     to = split(max(0, live.canary - known.canary.spec.analysis.step_weight_promotion))
     done = to.primary == TOTAL
     return Plan(
-        actions=(*scaler, Shift(to)),
+        actions=(*scaler, *welcome(known), Shift(to)),
         status=_finalising(known) if done else record(known, Phase.PROMOTING, canary_weight=to.canary),
         news=(news.advance_primary(known.canary, to.primary),),
         weights=to,

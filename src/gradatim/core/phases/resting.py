@@ -9,7 +9,7 @@ from gradatim.core.hold import pending, shaped, surrounded, target
 from gradatim.core.readiness import Ready
 from gradatim.core.record import acknowledged, record
 from gradatim.core.revision import is_ours
-from gradatim.core.run import start
+from gradatim.core.run import start, welcome
 from gradatim.core.verdict import (
     Action,
     Known,
@@ -87,7 +87,7 @@ def _home_again(known: Known, seen: TargetSeen) -> Plan:
         resumed = record(known, Phase.PROMOTING, waiting_for="the primary's new pods to be ready")
         return Plan(status=resumed, news=(news.promotion_goes_on(known.canary),), again=True)
     newer = changed(known.status, seen)
-    actions: tuple[Action, ...] = (Shift(ALL_PRIMARY), Settle())
+    actions: tuple[Action, ...] = (*welcome(known), Shift(ALL_PRIMARY), Settle())
     return Plan(
         actions=actions if newer else (*actions, StopCanary()),
         status=record(known, Phase.FAILED, canary_weight=0, waiting_for="a new revision"),

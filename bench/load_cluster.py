@@ -26,7 +26,7 @@ from cluster.namespaces import make_namespace
 from cluster.nodes import Nodes
 from cluster.operator import Account, Operator
 from cluster.prometheus import Prometheus
-from gradatim.ports.objects import CANARY, DEPLOYMENT, INGRESS, Manifest, Resource
+from gradatim.ports.objects import CANARY, DEPLOYMENT, INGRESS, Manifest
 
 INTERVAL = 10.0
 STEPS = 5

@@ -21,7 +21,7 @@ from gradatim.sim.pods.images import BY_TAG
 from simulated import Space, simulated
 from simulated.outside import PROMETHEUS
 
-PLAIN = {"cd", "curl", "docker", "do", "done", "export", "kill", "pip", "sleep", "while", "USERS=$!"}
+PLAIN = {"cd", "curl", "docker", "do", "done", "export", "kill", "pip", "sleep", "while", "USERS=$!", "PREVIOUS=$"}
 """Words that begin a command which is nothing of ours."""
 
 COMMANDS = [(block.page.stem, command) for block in blocks() for command in block.commands()]

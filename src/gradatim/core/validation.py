@@ -21,6 +21,8 @@ from gradatim.core.verdict import Traits
 
 LONGEST_LABEL = 63
 """Characters of a Service name or a label value, by RFC 1123 and the Kubernetes API."""
+LONGEST_NAME = 253
+"""Characters of the name of any other object, by the same."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _LABEL_RULE = "use lower-case letters, digits and hyphens, with a letter or digit at both ends"
 _PORT_NAME = re.compile(r"(?=[^a-z]*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)

@@ -1,7 +1,8 @@
 """The primary's own copies of the ConfigMaps and Secrets that the target's pods use.
 
 They keep a changed config from reaching users before it was analysed: the primary's pods refer to the copies, which
-follow their sources at promotions only. Where a pod template refers to configs is the part of `config_refs`.
+follow their sources at promotions only. What a copy held before the last promotion that changed it is kept beside it,
+so that there is something to go back to. Where a pod template refers to configs is the part of `config_refs`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gradatim.core.revision import config_checksum
+from gradatim.core.validation import LONGEST_NAME
 from gradatim.ports.errors import Missing, ProviderError
 from gradatim.ports.objects import SECRET, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
@@ -40,6 +42,7 @@ def config_reads(pod_spec: Manifest, namespace: str, seen: Seen) -> Iterator[Ref
         found = seen.get(source)
         if found is not None and _tracked(config, found):
             yield config.copy(namespace)
+            yield config.previous(namespace)
 
 
 def tracked_configs(
@@ -67,12 +70,17 @@ def checksums(configs: Mapping[ConfigRef, Manifest]) -> dict[str, str]:
 
 
 def copies(configs: Mapping[ConfigRef, Manifest], scene: Scene, seen: Seen, *, refresh: bool) -> Iterator[Manifest]:
-    """The copies that must be written: missing ones, and with `refresh` those that differ from their sources."""
+    """The copies that must be written: missing ones, and with `refresh` those that differ from their sources.
+
+    A copy whose content changes is preceded by one of what it held.
+    """
     for config, source in sorted(configs.items(), key=lambda pair: pair[0]):
         live = seen[config.copy(scene.canary.namespace)]
         if live is None:
             yield _new_copy(config, source, scene)
         elif refresh and (wanted := _refreshed(config, source, live, scene)) != live:
+            if _loses(live, wanted):
+                yield from _kept(config, live, scene, seen)
             yield wanted
 
 
@@ -87,6 +95,25 @@ def _new_copy(config: ConfigRef, source: Manifest, scene: Scene) -> Manifest:
     labels = included(labels_of(source), scene.settings.include_label_prefix)
     copy = new_object(config.resource, canary.namespace, config.copy(canary.namespace).name, canary, labels=labels)
     return copy | {key: source[key] for key in (*_CONTENT, "immutable", "type") if source.get(key) is not None}
+
+
+def _loses(live: Manifest, wanted: Manifest) -> bool:
+    """Whether content is replaced; what is only added, as `binaryData` to a copy of Flagger's, loses nothing."""
+    return any(live.get(key) and live[key] != wanted.get(key) for key in _CONTENT)
+
+
+def _kept(config: ConfigRef, live: Manifest, scene: Scene, seen: Seen) -> Iterator[Manifest]:
+    """What a copy holds, under the name for that; nothing where the API server would not take it."""
+    ref = config.previous(scene.canary.namespace)
+    there = seen[ref]
+    if len(ref.name) > LONGEST_NAME:
+        return
+    if there is not None and (there.get("immutable") or _secret_type(there) != _secret_type(live)):
+        return
+    kept = copy_of(there) if there else new_object(config.resource, ref.namespace, ref.name, scene.canary)
+    for key in (*_CONTENT, "type"):
+        put(kept, live.get(key), key)
+    yield kept
 
 
 def _refreshed(config: ConfigRef, source: Manifest, live: Manifest, scene: Scene) -> Manifest:

@@ -15,6 +15,8 @@ from gradatim.ports.objects import CONFIG_MAP, SECRET, Manifest, Ref, Resource
 from gradatim.providers.manifests import copy_of, items, mapping, text
 
 SUFFIX = "-primary"
+BEFORE = "-previous"
+"""What is appended to the name of a copy for what it held before the last promotion that changed it."""
 
 
 class ConfigRef(msgspec.Struct, frozen=True, order=True):
@@ -40,6 +42,10 @@ class ConfigRef(msgspec.Struct, frozen=True, order=True):
     def copy(self, namespace: str) -> Ref:
         """The primary's copy of it."""
         return Ref(self.resource, namespace, self.name + SUFFIX)
+
+    def previous(self, namespace: str) -> Ref:
+        """What that copy held before."""
+        return Ref(self.resource, namespace, self.name + SUFFIX + BEFORE)
 
 
 def references(pod_spec: Manifest) -> dict[ConfigRef, bool]:

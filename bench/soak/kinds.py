@@ -91,9 +91,9 @@ class Kind(msgspec.Struct, frozen=True):
                 container["env"] = [{"name": "HELLO_START", "value": f"{start:g}"}]
         return found
 
-    def canary(self, *, revert: bool = True) -> Manifest:
-        """The Canary, with steps of a second."""
-        analysis = {"interval": "1s", "threshold": 2, **copy.deepcopy(STRATEGIES[self.strategy])}
+    def canary(self, *, revert: bool = True, interval: str = "1s") -> Manifest:
+        """The Canary, with steps as short as its pods and proxies allow."""
+        analysis = {"interval": interval, "threshold": 2, **copy.deepcopy(STRATEGIES[self.strategy])}
         spec: Manifest = {
             "provider": self.provider,
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": APP},

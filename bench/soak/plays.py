@@ -23,6 +23,9 @@ Told: TypeAlias = tuple[str, str]
 Round: TypeAlias = Callable[[Stage, int, random.Random], Awaitable[Told]]
 """Plays one round."""
 
+LATE = 3.0
+"""Seconds that late proxies are behind: more than the settle time, less than the interval."""
+
 WRITES_OF_A_RELEASE, WRITES_OF_A_LIFE = 24, 50
 """Writes, events included, at each of which an operator is killed in turn."""
 
@@ -37,6 +40,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is a Canary before the first round, and a deletion after the last."""
     start: float = 0.0
     late: float = 0.0
+    interval: str = "1s"
     flags: tuple[str, ...] = ()
     revert: bool = True
     service: bool = True
@@ -59,6 +63,7 @@ async def play_case(
         rate=rate,
         start=case.start,
         late=case.late,
+        interval=case.interval,
         flags=(*case.flags, *flags),
         revert=case.revert,
         service=case.service,
@@ -188,24 +193,27 @@ CASES: dict[str, Case] = {
         start=3.0,
     ),
     "late-proxy": Case(
-        about="a proxy that follows routes 4 s late and does not say so, with -drain-timeout",
+        about="a proxy that follows routes 3 s late and does not say so, with -drain-timeout",
         kind="traefik/weighted",
         round=_release,
-        late=4.0,
+        late=LATE,
+        interval="5s",
         flags=("-drain-timeout=30s",),
     ),
     "late-proxy-unwatched": Case(
         about="the same without",
         kind="traefik/weighted",
         round=_release,
-        late=4.0,
+        late=LATE,
+        interval="5s",
         loses="pods go when the settle time is over, and the proxy follows later",
     ),
     "late-proxy-with-status": Case(
-        about="a proxy that follows routes 4 s late and writes their status",
+        about="a proxy that follows routes 3 s late and writes their status",
         kind="gatewayapi:v1/weighted",
         round=_release,
-        late=4.0,
+        late=LATE,
+        interval="5s",
     ),
     "edited-in-promotion": Case(
         about="another version comes while one is being promoted",

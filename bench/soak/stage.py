@@ -39,6 +39,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until a pod is ready."""
     late: float = 0.0
     """Seconds that Traefik follows routes late."""
+    interval: str = "1s"
     flags: tuple[str, ...] = ()
     """Further flags of the operator."""
     revert: bool = True
@@ -105,7 +106,7 @@ class Stage:
 
     async def introduce(self) -> None:
         """Apply the Canary and wait until it is initialized."""
-        await self.user.apply([self.setting.kind.canary(revert=self.setting.revert)])
+        await self.user.apply([self.setting.kind.canary(revert=self.setting.revert, interval=self.setting.interval)])
         await self.user.phase(Phase.INITIALIZED)
 
     async def publish(self, tag: str) -> Phase:

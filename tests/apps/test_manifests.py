@@ -78,7 +78,7 @@ def needed(*meshes: str) -> set[Grant]:
     writes = {resource for kind in (*kinds, *registry.scalers()) for resource in kind.writes}
     writes |= {SERVICE, CONFIG_MAP, SECRET}
     grants = {("flagger.app", resource, verb) for resource, verbs in OURS.items() for verb in verbs}
-    grants |= {("", "events", "create"), ("", "events", "patch")}
+    grants |= {("", "events", "create"), ("", "events", "patch"), ("discovery.k8s.io", "endpointslices", "list")}
     grants |= {(resource.group, resource.plural, verb) for resource in reads for verb in READ}
     return grants | {(resource.group, resource.plural, verb) for resource in writes for verb in WRITTEN}
 

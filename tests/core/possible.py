@@ -23,6 +23,8 @@ KINDS: dict[type, tuple[type, ...]] = {
     verdict.WhoServes: (Serving,),
     verdict.LiveRoutes: (Routes, Trouble),
     verdict.Settled: (Ready, Waiting),
+    verdict.Repointed: (Ready, Waiting),
+    verdict.Quiet: (Ready, Waiting),
     verdict.References: (tuple,),
     verdict.SourcesOnline: (Ready, Trouble),
     verdict.HookSays: (HookPassed, HookFailed),
@@ -60,6 +62,8 @@ def check_answer(known: Known, question: Question[Any], answer: Any, world: Worl
     refuse(not isinstance(answer, KINDS[type(question)]), f"{answer!r} is no answer to {question!r}")
     analysis = known.canary.spec.analysis
     match question:
+        case verdict.Quiet():
+            refuse(known.settings.drain <= 0, "nobody wants to know that")
         case verdict.HookSays(index):
             refuse(index >= len(analysis.webhooks), "there is no such hook")
         case verdict.Measure(index):
@@ -81,6 +85,9 @@ def check_plan(known: Known, plan: Plan, world: World) -> None:
         if isinstance(action, StopCanary) and known.traits.shifts_traffic:
             serves = world.target is not None and world.target.serves
             assert not (live.canary and serves), f"pods that serve {live.canary} % are taken away"
+        if isinstance(action, StopCanary) and known.status.phase is not Phase.WAITING:
+            running = world.target is not None and world.target.running
+            assert not (known.settings.drain and world.busy and running), "pods that get requests are taken away"
     if plan.status is not None:
         status = plan.status
         assert 0 <= status.canary_weight <= TOTAL

@@ -88,6 +88,10 @@ class World:
     live: Routes = ALL_PRIMARY
     unreadable_routes: str = ""
     unsettled: str = ""
+    leads_astray: str = ""
+    """Why the apex Service does not lead where it should."""
+    busy: str = ""
+    """Why pods that are to go still get requests."""
     hooks: dict[str, str] = field(default_factory=dict)
     """What hooks refuse with; those not named agree."""
     metrics: dict[str, Value | NoValues | QueryFailed] = field(default_factory=dict)
@@ -213,6 +217,10 @@ class World:
                 return Trouble(self.unreadable_routes) if self.unreadable_routes else self.live
             case verdict.Settled():
                 return Waiting(self.unsettled) if self.unsettled else Ready()
+            case verdict.Repointed():
+                return Waiting(self.leads_astray) if self.leads_astray else Ready()
+            case verdict.Quiet():
+                return Waiting(self.busy) if self.busy else Ready()
             case verdict.References():
                 return self.references
             case verdict.SourcesOnline():

@@ -76,6 +76,12 @@ FLAGS = (
     Flag("leader-election-namespace", "kube-system", "namespace of the Lease; -namespace wins when set"),
     Flag("no-cross-namespace-refs", False, "refuse references to other namespaces"),
     Flag("settle-time", "2s", "time for proxies to follow before pods without traffic are taken away", duration=True),
+    Flag(
+        "drain-timeout",
+        "0s",
+        "how long such pods are kept at most while the metrics server counts requests to them; 0 does not ask it",
+        duration=True,
+    ),
     Flag("minimum-interval", "10s", "shorter analysis intervals are raised to this", duration=True),
     Flag("zap-encoding", "json", "format of log lines", choices=("json", "console")),
     Flag("zap-replace-globals", False, "accepted for Flagger's sake; without effect"),
@@ -117,6 +123,7 @@ class Flags(msgspec.Struct, frozen=True):
             cluster_name=self["cluster-name"],
             interval_floor=self.seconds("minimum-interval"),
             settle=self.seconds("settle-time"),
+            drain=self.seconds("drain-timeout"),
         )
 
     def seconds(self, name: str) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from gradatim.api.canary import Canary, Metric
 from gradatim.api.metric_template import MetricProvider, MetricTemplate
 from gradatim.core.measurement import NoValues, QueryFailed, Value
@@ -19,6 +21,13 @@ from gradatim.providers import registry
 
 BUILT_IN_WINDOW = "1m"
 """Query window of built-in checks and inline queries without `interval`."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How many requests had been counted, and for how many seconds at most that was known to be all."""
+
+    total: float
+    age: float
 
 
 class Measuring:
@@ -47,6 +56,20 @@ class Measuring:
             if metric.template_ref is not None and (text := await self._template_online(site.canary, metric)):
                 return text
         return None
+
+    async def counted(self, site: Site, *, primary: bool) -> Counted | None:
+        """The requests to a side so far; None where nobody counts them. Raises ProviderError.
+
+        The age is that of the oldest sample, and it is asked first: the samples that are added up are no older.
+        """
+        scope = query_scope(site.canary, Metric(name="requests"), BUILT_IN_WINDOW)
+        counters = site.providers.mesh.queries.requests(scope, primary)
+        if not counters:
+            return None
+        server = self._server(site.canary, site)
+        age = await server.measure(f"time() - min( timestamp( {counters} ) )", self._http, 0)
+        total = await server.measure(f"sum( {counters} )", self._http, 0)
+        return Counted(total.value, age.value) if isinstance(age, Value) and isinstance(total, Value) else None
 
     async def _prometheus(self, site: Site, metric: Metric, now: float) -> Value | NoValues | QueryFailed:
         """A built-in check or an inline query."""

@@ -17,6 +17,7 @@ from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import is_applied
 from gradatim.core.hold import Held, pending, possible, shaped, target
+from gradatim.core.leaving import still_reached
 from gradatim.core.news import News
 from gradatim.core.readiness import Ready, Stuck
 from gradatim.core.record import record
@@ -87,6 +88,8 @@ def _copied(known: Known, seen: TargetSeen) -> CanaryStatus:
 
 
 def _done(known: Known, seen: TargetSeen) -> Plan:
+    if seen.running and (plan := still_reached(known, service=True)) is not None:
+        return plan
     handover: tuple[Action, ...] = (Settle(),) if seen.running else ()
     status = known.status if known.status.last_applied_spec else _copied(known, seen)
     return Plan(

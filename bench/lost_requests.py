@@ -1,154 +1,91 @@
 """Requests lost over many full releases in the playground: real Traefik, constant load, with and without keep-alive.
 
-    python3 dev.py run python bench/lost_requests.py [--releases 10] [--rate 500] [--provider nginx] [--json FILE]
+    python3 dev.py run python bench/lost_requests.py [--kind traefik/weighted] [--case killed [--on nginx/weighted]]
+        [--releases 50] [--rate 1000] [--flag=-settle-time=2s] [--json FILE]
 
-Every other release is a bad one, which is rolled back. Counted as lost is every request that no version answered: no
-answer at all, or an error page of the proxy. `--hard` adds what breaks careless operators: an operator killed at random
-moments and started again, a target scaled while it is promoted, a deletion in mid-run with revertOnDeletion.
+`--kind` and `--case` take patterns, such as `traefik/*` or `all`, and may be given several times; `--list` names all.
+Counted as lost is every request that no version answered: no answer at all, or an error page of the proxy. What a bad
+version answers is an answer. Nothing is ever sent twice.
+
+A kind is played with an initialization, so many releases of which every other one is bad and rolled back, and a
+deletion with revert, all under load. A case is something hard, played so many times.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import json
+import fnmatch
 import random
 import sys
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from gradatim.api.status import Phase
-from gradatim.apps.playground.journal import Journal
-from gradatim.apps.playground.local_cluster import LocalCluster, local_cluster
-from gradatim.apps.playground.program import operator_process
-from gradatim.apps.playground.releases import APP, HOST, MESHES, NAMESPACE, Release, release
-from gradatim.apps.playground.story import Story
-from gradatim.ports.objects import CANARY, DEPLOYMENT, Ref
-from gradatim.sim.load import Load, Request, Tally
+import msgspec
+from soak.crowds import Row
+from soak.kinds import kinds
+from soak.plays import CASES, play_case, play_kind
 
 
 async def main() -> int:
-    """Run and report; 0 when nothing was lost."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--releases", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=500.0, help="requests a second, half of them without keep-alive")
-    parser.add_argument("--provider", choices=MESHES, default="nginx")
-    parser.add_argument("--hard", action="store_true")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", metavar="FILE")
-    found = parser.parse_args()
-    rows = await measure(release(found.provider), found.releases, found.rate, found.hard, random.Random(found.seed))
-    for row in rows:
-        counted = f"{row['requests']:>9,} requests {row['lost']:>5} lost"
-        print(f"{row['what']:<44} {row['seconds']:6.1f} s {counted} {row['by']}")
-    total = sum(row["lost"] for row in rows)
-    print(f"{'all':<53} {sum(row['requests'] for row in rows):>9,} requests {total:>5} lost")
+    """Play and report; 0 when no request was lost but where that cannot be helped."""
+    found = _arguments()
+    chosen_kinds, chosen_cases = _matching(kinds(), found.kind), _matching(CASES, found.case)
+    if found.list:
+        for name in kinds():
+            print(f"kind  {name}")
+        for name, case in CASES.items():
+            print(f"case  {name}: {case.about} ({case.kind}){f'; loses: {case.loses}' if case.loses else ''}")
+        return 0
+    rows: dict[str, list[Row]] = {}
+    for name in chosen_kinds or ([] if chosen_cases else ["nginx/blue-green"]):
+        print(f"{name}:", file=sys.stderr, flush=True)
+        rows[name] = await play_kind(kinds()[name], found.releases, found.rate, tuple(found.flag))
+    for name in chosen_cases:
+        print(f"{name}:", file=sys.stderr, flush=True)
+        chance = random.Random(found.seed)
+        case = msgspec.structs.replace(CASES[name], kind=found.on or CASES[name].kind)
+        rows[name] = await play_case(case, found.releases, found.rate, chance, tuple(found.flag))
     if found.json:
-        Path(found.json).write_text(json.dumps(rows, indent=1))
-    return 1 if total else 0
+        Path(found.json).write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
+    return _report(rows)
 
 
-async def measure(chosen: Release, releases: int, rate: float, hard: bool, chance: random.Random) -> list[dict]:
-    """One row for the initialization, one for each release, one for the deletion."""
-    folder = Path(tempfile.mkdtemp(prefix="gradatim-bench-"))
-    async with local_cluster(chosen, folder) as cluster:
-        journal = Journal(cluster.store, Ref(CANARY, NAMESPACE, chosen.canary))
-        story = Story(cluster, chosen, journal, shortened=True)
-        meter = Meter(cluster, rate)
-        async with contextlib.AsyncExitStack() as stack:
-            operator = await stack.enter_async_context(Restarting(cluster, chosen, folder))
-            first = await story.begin()
-            await meter.start(stack)
-            if first.total.answered:
-                meter.loads.append(first)
-            await meter.note("initialization")
-            for number in range(releases):
-                bad = number % 2 == 1
-                tag = f"v{number + 10}{'-bad' if bad else ''}"
-                trouble = asyncio.create_task(_trouble(operator, cluster, chance)) if hard else None
-                await story._set_image(tag)
-                await story._phase(Phase.PROGRESSING)
-                ended = await story._phase(Phase.SUCCEEDED, Phase.FAILED)
-                if trouble is not None:
-                    await trouble
-                await asyncio.sleep(2)
-                await meter.note(f"{tag}: {ended.value}")
-            await first.stop()
-    return meter.rows
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kind", action="append", default=[], metavar="PATTERN", help="kinds of release, or all")
+    parser.add_argument("--case", action="append", default=[], metavar="PATTERN", help="hard cases, or all")
+    parser.add_argument("--on", choices=kinds(), metavar="KIND", help="play the cases with this kind of release")
+    parser.add_argument("--list", action="store_true", help="name all kinds and cases, and play nothing")
+    parser.add_argument("--releases", type=int, default=10, help="of each kind, and rounds of each case (default 10)")
+    parser.add_argument("--rate", type=float, default=1000.0, help="requests a second, half without keep-alive")
+    parser.add_argument("--flag", action="append", default=[], metavar="-NAME=VALUE", help="flags of the operator")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments at which things go wrong")
+    parser.add_argument("--json", metavar="FILE", help="write every row there")
+    return parser.parse_args()
 
 
-class Meter:
-    """Two crowds of users: one that keeps its connections, one that never does."""
-
-    def __init__(self, cluster: LocalCluster, rate: float) -> None:
-        self._cluster = cluster
-        self._rate = rate
-        self.loads: list[Load] = []
-        self.rows: list[dict] = []
-        self._began = asyncio.get_running_loop().time()
-
-    async def start(self, stack: contextlib.AsyncExitStack) -> None:
-        """Begin to send."""
-        traefik = self._cluster.traefik
-        for keep in (True, False):
-            request = Request(traefik.address, traefik.web_port, HOST, keep_alive=keep)
-            self.loads.append(await stack.enter_async_context(Load(request, self._rate / 2, connections=24)))
-
-    async def note(self, what: str) -> None:
-        """One row with everything since the last."""
-        tallies = [load.take() for load in self.loads]
-        now = asyncio.get_running_loop().time()
-        lost = sum(tally.lost + sum(tally.strays.values()) for tally in tallies)
-        row = {
-            "what": what,
-            "seconds": now - self._began,
-            "requests": sum(tally.answered + tally.lost for tally in tallies),
-            "lost": lost,
-            "by": " ".join(map(_reasons, tallies)) if lost else "",
-        }
-        self._began = now
-        self.rows.append(row)
-        print(f"  {what}: {row['requests']:,} requests, {lost} lost {row['by']}", file=sys.stderr, flush=True)
+def _matching(names: Iterable[str], patterns: list[str]) -> list[str]:
+    """The names that fit one of the patterns; a pattern that fits none ends the program."""
+    known = list(names)
+    for pattern in patterns:
+        if pattern != "all" and not fnmatch.filter(known, pattern):
+            raise SystemExit(f"{pattern!r} fits none of {', '.join(known)}")
+    return [name for name in known if any(pattern == "all" or fnmatch.fnmatch(name, pattern) for pattern in patterns)]
 
 
-def _reasons(tally: Tally) -> str:
-    return " ".join(f"{reason}×{count}" for reason, count in (*tally.failures.items(), *tally.strays.items()))
-
-
-class Restarting:
-    """The operator's process, which can be killed and started again."""
-
-    def __init__(self, cluster: LocalCluster, chosen: Release, folder: Path) -> None:
-        self._make = lambda: operator_process(cluster.kubeconfig, chosen, cluster.prometheus, cluster.proxy, folder)
-        self._stack = contextlib.AsyncExitStack()
-
-    async def __aenter__(self) -> Restarting:
-        self.process = await self._stack.enter_async_context(self._make())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def kill(self) -> None:
-        """As a lost machine does."""
-        self.process.kill()
-        with contextlib.suppress(Exception):
-            await self._stack.aclose()
-        self._stack = contextlib.AsyncExitStack()
-        self.process = await self._stack.enter_async_context(self._make())
-
-
-async def _trouble(operator: Restarting, cluster: LocalCluster, chance: random.Random) -> None:
-    """Kill the operator twice at random moments and scale the target once."""
-    await asyncio.sleep(chance.uniform(0.1, 6))
-    await operator.kill()
-    await asyncio.sleep(chance.uniform(1, 8))
-    ref = Ref(DEPLOYMENT, NAMESPACE, APP)
-    live = cluster.store.find(ref)
-    if live is not None and live["spec"].get("replicas"):
-        await cluster.client.patch(ref, {"spec": {"replicas": 2}})
-    await operator.kill()
+def _report(rows: dict[str, list[Row]]) -> int:
+    """One line for each kind and case."""
+    bad = 0
+    for name, found in rows.items():
+        excused = name in CASES and bool(CASES[name].loses)
+        lost = sum(row.lost for row in found)
+        wrong = sum(bool(row.wrong) for row in found)
+        bad += wrong + (0 if excused else lost)
+        requests, seconds = sum(row.requests for row in found), sum(row.seconds for row in found)
+        print(f"{name:<32} {len(found):>3} rows {seconds:7.1f} s {requests:>9,} requests {lost:>6} lost", end="")
+        print(f"  {wrong} rows went wrong" if wrong else "")
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

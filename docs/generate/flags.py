@@ -22,6 +22,7 @@ _OTHERWISE = {
     "kubeconfig-qps": "Flagger: 100, see [decision 5](../decisions/0005-no-client-side-rate-limit.md).",
     "log-level": "Flagger: debug, and its chart sets info.",
     "settle-time": "Not in Flagger.",
+    "drain-timeout": "Not in Flagger, see [decision 17](../decisions/0017-before-pods-go.md).",
     "minimum-interval": "Not in Flagger.",
 }
 

@@ -63,7 +63,7 @@ KLOG = {
     **{"stderrthreshold": "INFO", "v": "4", "vmodule": "queue=2"},
 }
 
-SAMPLES = {"control-loop-interval": "30s", "settle-time": "3s", "minimum-interval": "1m30s"}
+SAMPLES = {"control-loop-interval": "30s", "settle-time": "3s", "minimum-interval": "1m30s", "drain-timeout": "1m"}
 SAMPLES |= {"log-level": "warn", "zap-encoding": "console"}
 CAN_BE_SET = [flag.name for flag in FLAGS if flag.name != "kubeconfig-service-mesh"]
 
@@ -104,8 +104,8 @@ def test_the_differing_defaults_do_differ() -> None:
     assert {name for name, default in FLAGGER.items() if given()[name] != default} == set(OTHERWISE)
 
 
-def test_only_two_flags_are_ours_alone() -> None:
-    assert {flag.name for flag in FLAGS} - set(FLAGGER) == {"settle-time", "minimum-interval"}
+def test_only_three_flags_are_ours_alone() -> None:
+    assert {flag.name for flag in FLAGS} - set(FLAGGER) == {"settle-time", "drain-timeout", "minimum-interval"}
 
 
 @pytest.mark.parametrize("name", CAN_BE_SET)

@@ -83,7 +83,7 @@ def needed(*meshes: str) -> set[Grant]:
     keeps = {resource for kind in registry.workloads() for resource in kind.keeps}
     grants = {(resource.group, resource.plural, verb) for resource in keeps for verb in KEPT}
     grants |= {("flagger.app", resource, verb) for resource, verbs in OURS.items() for verb in verbs}
-    grants |= {("", "events", "create"), ("", "events", "patch")}
+    grants |= {("", "events", "create"), ("", "events", "patch"), ("discovery.k8s.io", "endpointslices", "list")}
     grants |= {(resource.group, resource.plural, verb) for resource in reads for verb in READ}
     return grants | {(resource.group, resource.plural, verb) for resource in writes for verb in WRITTEN}
 

@@ -88,6 +88,9 @@ events: st.SearchStrategy[tuple[str, Any]] = st.one_of(
     st.tuples(st.just("routes"), shares.map(lambda share: f"{100 - share}/{share}")),
     st.tuples(st.just("routes"), st.just("unreadable: no such thing")),
     st.tuples(st.just("proxies"), st.sampled_from(("", "not accepted"))),
+    st.tuples(st.just("endpoints"), st.sampled_from(("", "still leads to pods that are to go"))),
+    st.tuples(st.just("drain"), st.sampled_from((0.0, 30.0))),
+    st.tuples(st.just("requests"), st.sampled_from(("", "still some"))),
     st.tuples(st.just("hooks"), refusals),
     st.tuples(st.just("metrics"), values),
     st.tuples(st.just("sources"), st.sampled_from(("", "not avaiable"))),
@@ -141,7 +144,15 @@ def mend(world: World) -> None:
     here = Happenings(world)
     if world.target is None:
         here.target("v1")
-    for verb, what in (("canary", "ready"), ("rolls", "ready"), ("proxies", ""), ("sources", ""), ("lacking", "")):
+    for verb, what in (
+        ("canary", "ready"),
+        ("rolls", "ready"),
+        ("proxies", ""),
+        ("endpoints", ""),
+        ("requests", ""),
+        ("sources", ""),
+        ("lacking", ""),
+    ):
         getattr(here, verb)(what)
     if world.primary is not None:
         here.primary("ready")

@@ -11,6 +11,7 @@ from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.verdict import (
     Ensure,
+    Introduce,
     Known,
     Part,
     Plan,
@@ -36,6 +37,8 @@ KINDS: dict[type, tuple[type, ...]] = {
     verdict.WhoServes: (Serving,),
     verdict.LiveRoutes: (Routes, Trouble),
     verdict.Settled: (Ready, Waiting),
+    verdict.Repointed: (Ready, Waiting),
+    verdict.Quiet: (Ready, Waiting),
     verdict.References: (tuple,),
     verdict.SourcesOnline: (Ready, Trouble),
     verdict.HookSays: (HookPassed, HookFailed),
@@ -73,6 +76,8 @@ def check_answer(known: Known, question: Question[Any], answer: Any, world: Worl
     refuse(not isinstance(answer, KINDS[type(question)]), f"{answer!r} is no answer to {question!r}")
     analysis = known.canary.spec.analysis
     match question:
+        case verdict.Quiet():
+            refuse(known.settings.drain <= 0, "nobody wants to know that")
         case verdict.HookSays(index):
             refuse(index >= len(analysis.webhooks), "there is no such hook")
         case verdict.Measure(index):
@@ -85,7 +90,7 @@ def check_plan(known: Known, plan: Plan, world: World) -> None:
     """What may never be planned, whatever is known."""
     live, settled = world.live, False
     for action in plan.actions:
-        settled = settled or isinstance(action, Settle)
+        settled = settled or isinstance(action, Introduce | Settle)
         if action == Ensure(Part.ROUTES) and known.status.phase is Phase.INITIALIZING:
             assert settled or Part.ROUTES not in world.drifted, "proxies may not know the primary that routes lead to"
         if isinstance(action, Shift):
@@ -100,6 +105,9 @@ def check_plan(known: Known, plan: Plan, world: World) -> None:
         if isinstance(action, StopCanary) and known.traits.shifts_traffic:
             serves = world.target is not None and world.target.serves
             assert not (live.canary and serves), f"pods that serve {live.canary} % are taken away"
+        if isinstance(action, StopCanary) and known.status.phase is not Phase.WAITING:
+            running = world.target is not None and world.target.running
+            assert not (known.settings.drain and world.busy and running), "pods that get requests are taken away"
     if plan.status is not None:
         status = plan.status
         assert 0 <= status.canary_weight <= TOTAL

@@ -185,6 +185,18 @@ class Happenings:
         """Why proxies have not followed; empty when they have."""
         self.world.unsettled = text
 
+    def endpoints(self, text: str) -> None:
+        """Why the apex Service does not lead where it should; empty when it does."""
+        self.world.leads_astray = text
+
+    def drain(self, seconds: float) -> None:
+        """How long pods that get requests are kept."""
+        self.world.settings = msgspec.structs.replace(self.world.settings, drain=seconds)
+
+    def requests(self, text: str) -> None:
+        """Why pods that are to go still get requests; empty when they do not, or when the time is over."""
+        self.world.busy = text
+
     def hooks(self, refusals: dict[str, str]) -> None:
         """What hooks refuse with; `open` when they agree."""
         for name, text in refusals.items():

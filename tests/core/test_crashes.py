@@ -93,20 +93,21 @@ STORIES: dict[str, Story] = {
 }
 
 
-def made(strategy: str) -> World:
-    """The world before a story."""
+def made(strategy: str, drain: float) -> World:
+    """The world before a story; with `drain` seconds the metrics server is asked before pods go."""
     analysis, traits = STRATEGIES[strategy]
     outside = {key: analysis[key] for key in analysis if key == "skipAnalysis"}
     inside = {key: analysis[key] for key in analysis if key not in outside}
     metrics = {"metrics": [ERRORS], "threshold": 2, **inside}
     world = World(spec_of({**outside, "revertOnDeletion": True, "analysis": metrics}), traits=traits)
     world.metrics["errors"] = Value(0.0)
+    Happenings(world).drain(drain)
     return world
 
 
-def tell(strategy: str, story: Story, crash_after: int | None = None) -> World:
+def tell(strategy: str, story: Story, drain: float, crash_after: int | None = None) -> World:
     """A story from its beginning to its end; killed operators begin anew at once."""
-    world = made(strategy)
+    world = made(strategy, drain)
     world.crash_after = crash_after
     for happening in story:
         happening(world)
@@ -159,11 +160,22 @@ def ends(world: World) -> dict[str, Any]:
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_release_that(strategy: str, story: str) -> None:
-    undisturbed = tell(strategy, STORIES[story])
+    survives(strategy, STORIES[story], drain=0.0)
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("strategy", ["canary", "blue/green with a mirror", "A/B"])
+def test_a_release_whose_requests_are_counted_before_pods_go_that(strategy: str, story: str) -> None:
+    survives(strategy, STORIES[story], drain=30.0)
+
+
+def survives(strategy: str, story: Story, drain: float) -> None:
+    """Wherever the operator is killed, the end is the same."""
+    undisturbed = tell(strategy, story, drain)
     assert undisturbed.status.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING)
     alerts = Counter(undisturbed.alerted)
     for number in range(1, len(undisturbed.writes) + 1):
-        crashed = tell(strategy, STORIES[story], crash_after=number)
+        crashed = tell(strategy, story, drain, crash_after=number)
         assert crashed.crash_after is None, "the operator was not killed"
         where = f"after {undisturbed.writes[:number]}"
         assert ends(crashed) == ends(undisturbed), where

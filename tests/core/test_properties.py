@@ -56,6 +56,8 @@ answers: dict[str, st.SearchStrategy[Any]] = {
     "WhoServes": st.builds(Serving, st.booleans(), st.booleans()),
     "LiveRoutes": troubles | st.builds(Routes, numbers, numbers, st.booleans()),
     "Settled": st.just(Ready()) | st.builds(Waiting, texts),
+    "Repointed": st.just(Ready()) | st.builds(Waiting, texts),
+    "Quiet": st.just(Ready()) | st.builds(Waiting, texts),
     "References": problems,
     "SourcesOnline": st.just(Ready()) | troubles,
     "HookSays": st.just(HookPassed()) | st.builds(HookFailed, texts),
@@ -103,7 +105,7 @@ def test_for_anything_known_something_is_said(data: st.DataObject) -> None:
     canary = decode_canary({"metadata": metadata, "spec": spec, "status": data.draw(statuses)})
     known = Known(
         canary=canary,
-        settings=Settings(),
+        settings=Settings(drain=data.draw(st.sampled_from((0.0, 30.0)))),
         traits=data.draw(traits),
         now=data.draw(st.floats(0, 4e9)),
         token=data.draw(texts),

@@ -102,6 +102,10 @@ class World:
     live: Routes = ALL_PRIMARY
     unreadable_routes: str = ""
     unsettled: str = ""
+    leads_astray: str = ""
+    """Why the apex Service does not lead where it should."""
+    busy: str = ""
+    """Why pods that are to go still get requests."""
     hooks: dict[str, str] = field(default_factory=dict)
     """What hooks refuse with; those not named agree."""
     metrics: dict[str, Value | NoValues | QueryFailed] = field(default_factory=dict)
@@ -227,6 +231,10 @@ class World:
                 return Trouble(self.unreadable_routes) if self.unreadable_routes else self.live
             case verdict.Settled():
                 return Waiting(self.unsettled) if self.unsettled else Ready()
+            case verdict.Repointed():
+                return Waiting(self.leads_astray) if self.leads_astray else Ready()
+            case verdict.Quiet():
+                return Waiting(self.busy) if self.busy else Ready()
             case verdict.References():
                 return self.references
             case verdict.SourcesOnline():
@@ -291,7 +299,7 @@ class World:
 
     def _perform(self, action: verdict.Action, plan: Plan) -> None:
         match action:
-            case verdict.Settle():
+            case verdict.Settle() | verdict.Introduce():
                 self.now += self.settings.settle
             case verdict.Shift(to):
                 self._changes("live", to, f"routes {to.primary}/{to.canary}{' mirrored' if to.mirrored else ''}")

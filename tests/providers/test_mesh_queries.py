@@ -32,6 +32,24 @@ DURATIONS = {
 }
 
 
+REQUESTS = {
+    ("nginx", False): f"nginx_ingress_controller_requests{{ {_NGINX} }}",
+    ("nginx", True): "",
+    ("traefik", False): f'{_BUCKETS}{{ {_TRAEFIK}, le="+Inf" }}',
+    ("traefik", True): f'{_BUCKETS}{{ {_TRAEFIK.replace("-canary-", "-primary-")}, le="+Inf" }}',
+    ("kubernetes", False): 'http_request_duration_seconds_count{ kubernetes_namespace="shop", '
+    'kubernetes_pod_name=~"cart-v1-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)?", kubernetes_pod_name!~"cart-v1-primary-.+" }',
+    ("kubernetes", True): 'http_request_duration_seconds_count{ kubernetes_namespace="shop", '
+    'kubernetes_pod_name=~"cart-v1-primary-.+" }',
+}
+
+
+@pytest.mark.parametrize(("mesh", "primary"), REQUESTS)
+def test_requests_to_one_side_are_counted_by_its_own_counters(mesh: str, primary: bool) -> None:
+    """Whatever NGINX counts of the main Ingress may be anybody's, so that nothing is asked there."""
+    assert registry.mesh(mesh).queries.requests(SCOPE, primary) == REQUESTS[mesh, primary]
+
+
 @pytest.mark.parametrize("mesh", SUCCESS_RATES)
 def test_success_rates_are_asked_as_recorded(mesh: str) -> None:
     """Percent; recordings nginx-canary, traefik-canary, kubernetes-blue-green."""

@@ -181,6 +181,19 @@ async def test_bad_and_slow_versions_are_bad_and_slow_and_the_environment_overri
 
 @pytest.mark.playground
 @pytest.mark.asyncio
+async def test_a_pod_that_starts_slowly_runs_long_before_it_is_ready() -> None:
+    loop = asyncio.get_running_loop()
+    async with pod("hello:v1", environment=(("HELLO_START", "0.5"),)) as it:
+        await it.until(running=True)
+        began = loop.time()
+        await it.until(ready=True)
+        assert loop.time() - began >= 0.5
+        line, _, _ = await get(it.order.address, it.order.ports[0])
+        assert line == "HTTP/1.1 200 OK"
+
+
+@pytest.mark.playground
+@pytest.mark.asyncio
 async def test_a_pod_that_ends_is_unready_at_once_but_serves_on_while_it_drains() -> None:
     async with pod("hello:v1") as it:
         await it.until(ready=True)

@@ -26,8 +26,8 @@ Selector = tuple[tuple[str, str], ...]
 class Users:
     """Watches one namespace. `lost` tells of every moment at which requests had nobody to answer them."""
 
-    def __init__(self, store: Store, namespace: str, apex: str) -> None:
-        self._store, self._namespace, self._apex = store, namespace, apex
+    def __init__(self, store: Store, namespace: str, apex: str, lag: float = LAG) -> None:
+        self._store, self._namespace, self._apex, self._lag = store, namespace, apex, lag
         self._routed: deque[tuple[float, dict[str, Selector]]] = deque()
         self._served = False
         self.lost: list[str] = []
@@ -41,7 +41,7 @@ class Users:
     def _look(self) -> None:
         now = self._clock()
         self._routed.append((now, dict(self._destinations())))
-        while len(self._routed) > 1 and self._routed[1][0] <= now - LAG:
+        while len(self._routed) > 1 and self._routed[1][0] <= now - self._lag:
             self._routed.popleft()
         unserved = {
             f"{name} ({', '.join('='.join(pair) for pair in selector)})"

@@ -13,7 +13,7 @@ from gradatim.sim.builtin.catalogue import POD
 from gradatim.sim.history import Event
 from simulated import Cluster, Process, Space, simulated
 from simulated.outside import PROMETHEUS
-from simulated.traffic import Users
+from simulated.traffic import LAG, Users
 
 INGRESS = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}
 SPLIT = {"apiVersion": "traefik.io/v1alpha1", "kind": "TraefikService"}
@@ -36,11 +36,11 @@ INTERVAL = 10.0
 class Shop:
     """One shop and what its owner does."""
 
-    def __init__(self, cluster: Cluster, mesh: str) -> None:
+    def __init__(self, cluster: Cluster, mesh: str, lag: float = LAG) -> None:
         self.mesh = mesh
         self.cluster = cluster
         self.space: Space = cluster.space("shop")
-        self.users = Users(cluster.store, "shop", "shop")
+        self.users = Users(cluster.store, "shop", "shop", lag)
         self.told: list[str] = []
         """Every event about the Canary, in order; one that is told again stands there again."""
         cluster.store.subscribe(self._hear)
@@ -125,11 +125,16 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(mesh: str, *crashes: int) -> AsyncIterator[tuple[Shop, list[Process]]]:
-    """A shop with an operator that crashes after so many writes, once or several times, and comes back."""
-    settings = Settings(mesh_provider=mesh, metrics_server=PROMETHEUS)
+async def shop(
+    mesh: str, *crashes: int, drain: float = 0.0, lag: float = LAG
+) -> AsyncIterator[tuple[Shop, list[Process]]]:
+    """A shop with an operator that crashes after so many writes, once or several times, and comes back.
+
+    `drain` is how long it keeps pods that get requests, `lag` how late proxies may be.
+    """
+    settings = Settings(mesh_provider=mesh, metrics_server=PROMETHEUS, drain=drain)
     async with simulated(*SYSTEMS) as cluster:
-        made = Shop(cluster, mesh)
+        made = Shop(cluster, mesh, lag)
         async with cluster.crashing_operator(*crashes, settings=settings) as operators:
             await asyncio.sleep(0)
             yield made, operators

@@ -112,3 +112,25 @@ async def test_a_revision_that_arrives_while_history_is_forgotten_is_released(vi
         assert made.image("shop-primary") == "shop:2"
         assert not made.users.lost
         assert not nothing_twice(made)
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.asyncio
+async def test_with_flaggers_access_rules_endpoints_are_not_seen_and_nothing_else_is_different(
+    virtual_time: Clock, mesh: str
+) -> None:
+    """Set up, released and deleted with revert; nobody is told of what is not allowed."""
+    forbidden = Refused(403, "Forbidden", "endpointslices.discovery.k8s.io is forbidden")
+
+    def endpoints(request: Request) -> bool:
+        return ours(request) and "endpointslices" in request.path
+
+    async with shop(mesh) as (made, _):
+        with weather(made, Fault(endpoints, None, refuse=forbidden)):
+            await made.open(revertOnDeletion=True)
+            await made.space.phase("Initialized", within=60)
+            await made.release("shop:2")
+            await made.space.phase("Succeeded", within=120)
+            await made.space.delete("flagger.app/v1beta1", "Canary", "shop")
+            await made.space.gone(within=60)
+        assert not [text for text in made.told if "forbidden" in text]

@@ -78,7 +78,13 @@ FLAGS = (
     Flag(
         "settle-time",
         "2s",
-        "time for proxies to learn of pods before they get traffic, and to follow before pods without any go",
+        "time for proxies to follow before pods without traffic go; half of it to learn of pods before they get any",
+        duration=True,
+    ),
+    Flag(
+        "drain-timeout",
+        "0s",
+        "how long such pods are kept at most while the metrics server counts requests to them; 0 does not ask it",
         duration=True,
     ),
     Flag("minimum-interval", "10s", "shorter analysis intervals are raised to this", duration=True),
@@ -122,6 +128,7 @@ class Flags(msgspec.Struct, frozen=True):
             cluster_name=self["cluster-name"],
             interval_floor=self.seconds("minimum-interval"),
             settle=self.seconds("settle-time"),
+            drain=self.seconds("drain-timeout"),
         )
 
     def seconds(self, name: str) -> float:

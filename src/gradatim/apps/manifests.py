@@ -17,7 +17,7 @@ import yaml
 from gradatim.api.errors import UnknownProvider
 from gradatim.apps.wiring import VERSION
 from gradatim.ports.mesh import Mesh
-from gradatim.ports.objects import CONFIG_MAP, LEASE, SECRET, SERVICE, Manifest, Resource
+from gradatim.ports.objects import CONFIG_MAP, ENDPOINT_SLICE, LEASE, SECRET, SERVICE, Manifest, Resource
 from gradatim.providers import registry
 
 READ = ("get", "list", "watch")
@@ -121,6 +121,8 @@ def _ours() -> list[Manifest]:
         # Watched as a whole, so that no single one is ever asked for.
         _rule("flagger.app", ["alertproviders", "metrictemplates"], ("list", "watch")),
         _rule("", ["events"], ("create", "patch")),
+        # Looked at before pods go, and not watched.
+        _rule(ENDPOINT_SLICE.group, [ENDPOINT_SLICE.plural], ("list",)),
     ]
 
 

@@ -13,6 +13,8 @@ from gradatim.engine.alerts import Alerts
 from gradatim.engine.census import Census
 from gradatim.engine.clock import Clock
 from gradatim.engine.crew import Crew
+from gradatim.engine.draining import Draining
+from gradatim.engine.endpoints import Endpoints
 from gradatim.engine.hooks import Caller
 from gradatim.engine.library import Library
 from gradatim.engine.measuring import Measuring
@@ -84,7 +86,8 @@ def assemble(settings: Settings, world: World) -> Parts:
         now=clock.now,
         event_webhook=world.event_webhook,
     )
-    writer = Writer(client, cache)
+    writer, measuring = Writer(client, cache), Measuring(library, world.http)
+    draining = Draining(measuring, clock.ticks)
     crew = Crew(
         settings=settings,
         cache=cache,
@@ -92,10 +95,13 @@ def assemble(settings: Settings, world: World) -> Parts:
         answers=Answers(
             library=library,
             census=census,
-            measuring=Measuring(library, world.http),
+            endpoints=Endpoints(client),
+            draining=draining,
+            measuring=measuring,
             caller=caller,
             telemetry=telemetry,
         ),
+        draining=draining,
         hands=Hands(writer, world.sleep),
         writer=writer,
         newsroom=newsroom,

@@ -10,12 +10,14 @@ from gradatim.api.canary import Webhook
 from gradatim.api.status import CanaryStatus, CheckResult, Phase
 from gradatim.core import gates, news
 from gradatim.core.hold import pending
+from gradatim.core.leaving import left
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Waiting
-from gradatim.core.record import checked, ended, record, run_started
+from gradatim.core.record import checked, ended, record, run_started, sentence_on
 from gradatim.core.timing import interval
 from gradatim.core.verdict import (
     Action,
+    Introduce,
     Known,
     LiveRoutes,
     Plan,
@@ -54,7 +56,7 @@ def welcome(known: Known) -> tuple[Action, ...]:
         return ()
     live = known.get(LiveRoutes())
     stranger = isinstance(live, Trouble) or not live.primary
-    return (Settle(),) if stranger and known.get(WhoServes()).canary else ()
+    return (Introduce(),) if stranger and known.get(WhoServes()).canary else ()
 
 
 def start(known: Known, seen: TargetSeen) -> Plan:
@@ -136,6 +138,8 @@ def call_off(known: Known, seen: TargetSeen) -> Plan:
     """
     if refuge(known) != ALL_PRIMARY:
         return restart(known, seen)
+    if (plan := left(known, ALL_PRIMARY)) is not None:
+        return plan
     return Plan(
         actions=(*moved(known, ALL_PRIMARY), Settle(), StopCanary()),
         status=record(
@@ -200,6 +204,9 @@ def roll_back(known: Known, *told: News, why: str) -> Plan:
     """
     seen, to = known.get(Target()), refuge(known)
     stop: tuple[Action, ...] = (Settle(), StopCanary()) if isinstance(seen, TargetSeen) and to == ALL_PRIMARY else ()
+    decided = sentence_on(known.status) is not None  # else nobody would know of the rollback at the next look
+    if stop and decided and (plan := left(known, to)) is not None:
+        return plan
     return Plan(
         actions=(*moved(known, to), *stop),
         status=record(

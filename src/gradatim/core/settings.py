@@ -30,3 +30,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds; an analysis interval below it is raised to it, as Flagger does. Only the playground lowers it."""
     settle: float = 2.0
     """Seconds granted to proxies to follow a shift of traffic before pods without traffic are taken away."""
+    drain: float = 0.0
+    """`-drain-timeout`: seconds that such pods are kept at most while requests to them are counted; 0: not asked."""

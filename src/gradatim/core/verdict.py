@@ -123,6 +123,22 @@ class Settled(Question[Ready | Waiting], frozen=True):
     """Have the proxies taken the last shift over, as far as can be told?"""
 
 
+class Repointed(Question[Ready | Waiting], frozen=True):
+    """Does the apex Service lead to pods, and to none of the side whose pods are to go? Unknown counts as yes."""
+
+    primary: bool = False
+    """Whether it is the primary's pods that are to go."""
+
+
+class Quiet(Question[Ready | Waiting], frozen=True):
+    """Do the pods that are to go get no more requests, as far as the metrics server counts them?
+
+    It is asked only where the settings allow to wait for it, and says yes when that time is over.
+    """
+
+    primary: bool = False
+
+
 class References(Question[tuple[Problem, ...]], frozen=True):
     """Does everything exist that the Canary refers to, and does nobody else claim its target?"""
 
@@ -214,6 +230,10 @@ class Shift(Action, frozen=True):
     """Split traffic so."""
 
     to: Routes
+
+
+class Introduce(Action, frozen=True):
+    """Give proxies time to learn of pods that are about to get their first requests."""
 
 
 class Settle(Action, frozen=True):

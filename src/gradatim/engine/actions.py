@@ -13,6 +13,7 @@ from gradatim.core.verdict import (
     Action,
     AddFinalizer,
     Ensure,
+    Introduce,
     Part,
     Plan,
     Promote,
@@ -37,6 +38,8 @@ from gradatim.ports.objects import Manifest
 from gradatim.ports.workload import Patch
 from gradatim.providers import services
 
+ARRIVAL = 0.5
+"""Share of the settle time that proxies get to learn of new pods: nothing has to end for that."""
 PATIENCE = 10.0
 """Seconds that `Settle` waits for objects that say that a proxy has not followed yet; then it goes on."""
 
@@ -57,6 +60,8 @@ class Hands:
                     await self._keep(site)
             case Shift(to):
                 await self._shift(site, plan, to)
+            case Introduce():
+                await self._sleep(site.settings.settle * ARRIVAL)
             case Settle():
                 await self._settle(site)
             case Promote(revision):

@@ -17,6 +17,7 @@ from gradatim.core.verdict import Action, Known, Plan, Question, Traits
 from gradatim.engine import statuses
 from gradatim.engine.actions import Hands
 from gradatim.engine.clock import Clock
+from gradatim.engine.draining import Draining
 from gradatim.engine.library import Library
 from gradatim.engine.memory import Memory
 from gradatim.engine.newsroom import Edition, Newsroom
@@ -43,6 +44,7 @@ class Crew:
         cache: Cache,
         library: Library,
         answers: Answers,
+        draining: Draining,
         hands: Hands,
         writer: Writer,
         newsroom: Newsroom,
@@ -53,6 +55,7 @@ class Crew:
         self._cache = cache
         self._library = library
         self._answers = answers
+        self._draining = draining
         self._hands = hands
         self._writer = writer
         self._newsroom = newsroom
@@ -107,6 +110,7 @@ class Crew:
         """Write the plan's status, if that changes anything, and remember the plan."""
         key, canary = self._key(known.canary), known.canary
         if plan.status is not None:
+            self._draining.forget(key)
             live = self._cache.get(key)
             patch = {} if live is None else statuses.patch(live, plan.status)
             if patch:
@@ -169,6 +173,7 @@ class Crew:
     def forget(self, key: Ref) -> None:
         """A Canary is gone: nothing of it is kept."""
         self._memories.pop(key, None)
+        self._draining.forget(key)
         canary = self._reader.last(key)
         self._reader.forget(key)
         self._library.forget(key)

@@ -26,11 +26,18 @@ BUILT_IN_WINDOW = "1m"
 """Query window of built-in checks and inline queries without `interval`."""
 
 
-class Counted(msgspec.Struct, frozen=True):
+class SamplesQuery(msgspec.Struct, frozen=True):
     """A query whose value, times a factor, is a number of samples."""
 
     query: str
     times: float = 1.0
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How many requests had been counted, and for how many seconds at most that was known to be all."""
+
+    total: float
+    age: float
 
 
 class Measuring:
@@ -69,6 +76,20 @@ class Measuring:
             return f"prometheus not avaiable: {error.message}"
         return None
 
+    async def counted(self, site: Site, *, primary: bool) -> Counted | None:
+        """The requests to a side so far; None where nobody counts them. Raises ProviderError.
+
+        The age is that of the oldest sample, and it is asked first: the samples that are added up are no older.
+        """
+        scope = query_scope(site.canary, Metric(name="requests"), BUILT_IN_WINDOW)
+        counters = site.providers.mesh.queries.requests(scope, primary)
+        if not counters:
+            return None
+        server = self._server(site)
+        age = await server.measure(f"time() - min( timestamp( {counters} ) )", self._http, 0)
+        total = await server.measure(f"sum( {counters} )", self._http, 0)
+        return Counted(total.value, age.value) if isinstance(age, Value) and isinstance(total, Value) else None
+
     async def _prometheus(self, site: Site, metric: Metric, now: float) -> Value | NoValues | QueryFailed:
         """A built-in check or an inline query."""
         label = "" if metric.built_in else f" for {metric.name}"
@@ -94,7 +115,7 @@ class Measuring:
             return queries.duration(scope)
         return render(metric.query, names_of(scope))
 
-    def _samples(self, site: Site, metric: Metric) -> Counted | None:
+    def _samples(self, site: Site, metric: Metric) -> SamplesQuery | None:
         """How the samples of a value are counted, if somebody wants to know.
 
         The built-in checks have the requests a second below the line of the success rate.
@@ -103,9 +124,9 @@ class Measuring:
             return None
         scope = query_scope(site.canary, metric, metric.interval or BUILT_IN_WINDOW)
         if metric.samples_query:
-            return Counted(render(metric.samples_query, names_of(scope)))
+            return SamplesQuery(render(metric.samples_query, names_of(scope)))
         rate = denominator(site.providers.mesh.queries.success_rate(scope))
-        return None if rate is None else Counted(rate, parse_duration(scope.interval))
+        return None if rate is None else SamplesQuery(rate, parse_duration(scope.interval))
 
     def _server(self, site: Site) -> Source:
         """Prometheus of the Canary or of the operator; raises ProviderError."""
@@ -167,7 +188,7 @@ class Measuring:
             raise ProviderError(f"{name} provider {provider.type} error: {error.message}") from error
         return template, source
 
-    async def _ask(self, source: Source, query: str, counted: Counted | None, now: float) -> Value | NoValues:
+    async def _ask(self, source: Source, query: str, counted: SamplesQuery | None, now: float) -> Value | NoValues:
         """The answer to a query, with its samples if they are to be counted."""
         found = await self._value(source, query, now)
         if counted is None or isinstance(found, NoValues):

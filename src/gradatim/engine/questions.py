@@ -19,7 +19,9 @@ from gradatim.core.verdict import (
     Measure,
     PrimaryReady,
     Question,
+    Quiet,
     References,
+    Repointed,
     Serving,
     Settled,
     Shape,
@@ -32,6 +34,8 @@ from gradatim.core.verdict import (
 from gradatim.core.weights import Routes
 from gradatim.engine import forms
 from gradatim.engine.census import Census
+from gradatim.engine.draining import Draining
+from gradatim.engine.endpoints import Endpoints
 from gradatim.engine.hooks import Caller
 from gradatim.engine.library import Library
 from gradatim.engine.measuring import Measuring
@@ -48,10 +52,20 @@ class Answers:
     """Finds answers; what cannot be found out is an answer too."""
 
     def __init__(
-        self, *, library: Library, census: Census, measuring: Measuring, caller: Caller, telemetry: Telemetry
+        self,
+        *,
+        library: Library,
+        census: Census,
+        endpoints: Endpoints,
+        draining: Draining,
+        measuring: Measuring,
+        caller: Caller,
+        telemetry: Telemetry,
     ) -> None:
         self._library = library
         self._census = census
+        self._endpoints = endpoints
+        self._draining = draining
         self._measuring = measuring
         self._caller = caller
         self._telemetry = telemetry
@@ -73,6 +87,10 @@ class Answers:
                 return self._routes(site)
             case Settled():
                 return self._settled(site)
+            case Repointed(primary):
+                return await self._endpoints.repointed(site, primary=primary)
+            case Quiet(primary):
+                return await self._draining.quiet(site, primary=primary)
             case References():
                 return await self._references(known, site)
             case SourcesOnline():

@@ -37,6 +37,9 @@ class Queries(msgspec.Struct, frozen=True):
 
     success_rate: Callable[[QueryScope], str]
     duration: Callable[[QueryScope], str]
+    requests: Callable[[QueryScope, bool], str]
+    """The counters of all requests to the canary, or to the primary if so asked, as a selector without a window; empty
+    where they cannot be told from others."""
     duration_in_seconds: bool = False
 
 

@@ -39,14 +39,31 @@ def _http(scope: QueryScope) -> tuple[str, str]:
     return f'kubernetes_namespace="{scope.namespace}"', pods(scope)
 
 
+def _one_side(scope: QueryScope, *, primary: bool) -> tuple[str, ...]:
+    """The matchers for the pods of the primary, or for those of the target, whatever its kind."""
+    theirs = f'"{scope.target}-primary-.+"'
+    matchers = (
+        (f"kubernetes_pod_name=~{theirs}",)
+        if primary
+        else (f'kubernetes_pod_name=~"{scope.target}-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)?"', f"kubernetes_pod_name!~{theirs}")
+    )
+    return f'kubernetes_namespace="{scope.namespace}"', *matchers
+
+
 HTTP = Queries(
     success_rate=lambda scope: ratio(
         "http_request_duration_seconds_count", _http(scope), 'status!~"5.*"', scope.interval
     ),
     duration=lambda scope: p99("http_request_duration_seconds_bucket", _http(scope), scope.interval),
+    requests=lambda scope, primary: counters("http_request_duration_seconds_count", _one_side(scope, primary=primary)),
     duration_in_seconds=True,
 )
 """Histograms of the applications, scraped with the labels `kubernetes_namespace` and `kubernetes_pod_name`."""
+
+
+def counters(series: str, matchers: Sequence[str]) -> str:
+    """A selector of counters as they are."""
+    return f"{series}{{ {', '.join(matchers)} }}"
 
 
 def _sum(series: str, matchers: Sequence[str], interval: str) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from gradatim.sim.api import Api, Request, Response
+from gradatim.sim.api import Request, Response
 from gradatim.sim.rest.faults import Broken
 
 LARGEST_BODY = 32 * 1024 * 1024
@@ -19,8 +20,20 @@ GOODBYE = 1.0
 """How long a stopping server waits for requests under way; watches are ended first."""
 
 
+class Handler(Protocol):
+    """Whatever answers as the API server does."""
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; a stream goes on after this returns."""
+        ...
+
+    def close(self) -> None:
+        """End every watch."""
+        ...
+
+
 @asynccontextmanager
-async def serve(api: Api, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+async def serve(api: Handler, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve until the block ends; gives the address, such as `http://127.0.0.1:41234`."""
     server = web.Server(_Front(api).handle, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=GOODBYE)
@@ -36,7 +49,7 @@ async def serve(api: Api, host: str = "127.0.0.1", port: int = 0) -> AsyncIterat
 
 
 class _Front:
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Handler) -> None:
         self._api = api
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -37,6 +37,8 @@ class Settings:
         """Per cent of the requests that are answered with 500."""
         self.delay = float(os.environ.get("HELLO_DELAY") or str(config.get("delay", 0))) / 1000
         """Seconds before each answer."""
+        self.start = float(os.environ.get("HELLO_START") or 0)
+        """Seconds until it listens for the first time, and so is ready."""
         self.access_log = os.environ.get("HELLO_ACCESS_LOG", "") not in ("", "0")
 
 
@@ -252,6 +254,7 @@ async def serve(config: dict[str, object], control: socket.socket) -> None:
 
 async def obey(listeners: Listeners, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Do what the parent says until it closes its end."""
+    await asyncio.sleep(listeners.application.settings.start)
     while line := await reader.readline():
         ports = list(json.loads(line)["listen"])
         try:

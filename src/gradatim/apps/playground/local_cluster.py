@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,16 @@ from gradatim.kube.errors import AlreadyExists
 from gradatim.kube.http import HttpTransport
 from gradatim.kube.limiter import Limiter
 from gradatim.ports.objects import Manifest, Ref, Resource
+from gradatim.sim.api import Api
 from gradatim.sim.apiserver import api_server
 from gradatim.sim.controllers import Controllers
-from gradatim.sim.http import serve
+from gradatim.sim.http import Handler, serve
 from gradatim.sim.pod_logs import PodLogs
 from gradatim.sim.pods.processes import ProcessPods
 from gradatim.sim.prometheus import Prometheus
 from gradatim.sim.proxy_metrics import cluster_targets
 from gradatim.sim.scrape import Scraper
 from gradatim.sim.series import SeriesStore
-from gradatim.sim.store import Store
 from gradatim.sim.traefik import Traefik
 
 CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
@@ -44,8 +44,9 @@ METRICS_SERVICE = "flagger-prometheus.ingress-nginx"
 class LocalCluster:
     """The running cluster, for those who play in it."""
 
-    def __init__(self, store: Store, client: Client, api: str, folder: Path) -> None:
-        self.store = store
+    def __init__(self, server: Api, client: Client, api: str, folder: Path) -> None:
+        self.server = server
+        self.store = server.store
         self.client = client
         self.api = api
         self.kubeconfig = folder / "kubeconfig"
@@ -72,19 +73,25 @@ class LocalCluster:
 
 
 @asynccontextmanager
-async def local_cluster(release: Release, folder: Path, port: int = 0) -> AsyncIterator[LocalCluster]:
-    """Start everything that a release needs, and take it down again."""
+async def local_cluster(
+    release: Release, folder: Path, port: int = 0, *, proxy_sees: Callable[[Api], Handler] | None = None
+) -> AsyncIterator[LocalCluster]:
+    """Start everything that a release needs, and take it down again.
+
+    `proxy_sees` gives Traefik an API server of its own, such as one that is behind (`sim.lateness`).
+    """
     async with AsyncExitStack() as stack:
         server, pods = api_server(time.time), ProcessPods()
         store, server.logs = server.store, PodLogs(server.store, pods)
         stack.push_async_callback(pods.close)
         api = await stack.enter_async_context(serve(server, "127.0.0.1", port))
-        cluster = LocalCluster(store, await _client(stack, api), api, folder)
+        cluster = LocalCluster(server, await _client(stack, api), api, folder)
         cluster.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(api)))
         await _background(stack, Controllers(store, pods).run())
         await cluster.apply([_space(name) for name in (NAMESPACE, "ingress-nginx")])
         await cluster.apply([*crds(), *map(open_definition, release.crds)])
-        cluster.traefik = await stack.enter_async_context(Traefik(api, (release.traefik,)))
+        seen = api if proxy_sees is None else await stack.enter_async_context(serve(proxy_sees(server)))
+        cluster.traefik = await stack.enter_async_context(Traefik(seen, (release.traefik,)))
         await cluster.apply(release.prepare(cluster.traefik.web_port))
         cluster.prometheus = await _prometheus(stack, cluster)
         names = Names(store, {METRICS_SERVICE: cluster.prometheus.removeprefix("http://")})

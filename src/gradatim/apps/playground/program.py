@@ -82,9 +82,9 @@ async def _main(found: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def operator_process(
-    kubeconfig: Path, chosen: Release, prometheus: str, proxy: str, folder: Path
+    kubeconfig: Path, chosen: Release, prometheus: str, proxy: str, folder: Path, *, more: Sequence[str] = ()
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The operator as a process of its own: the same program, with the same flags, as in a cluster.
+    """The operator as a process of its own: the same program, with the same flags, as in a cluster, and `more`.
 
     Cluster names are resolved by the proxy; the API server, the operator's one address on this machine, is not.
     """
@@ -95,6 +95,7 @@ async def operator_process(
         "-port=0",
         f"-minimum-interval={chosen.interval}",
         "-settle-time=1s",
+        *more,
     ]
     environ = {**os.environ, "HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     log = folder / "operator.log"

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
 
 from gradatim.api.status import Phase
 from gradatim.apps.playground.journal import Journal
 from gradatim.apps.playground.local_cluster import LocalCluster
 from gradatim.apps.playground.releases import APP, HOST, NAMESPACE, REGISTRY, Release
-from gradatim.kube.errors import Conflict
-from gradatim.ports.objects import CANARY, DEPLOYMENT, Manifest, Ref
+from gradatim.apps.playground.user import PATIENCE, User
+from gradatim.ports.objects import CANARY, Manifest
 from gradatim.sim.load import Load, Request
-
-PATIENCE = 120.0
-"""Seconds one chapter may take; unshortened intervals make it ten times as long."""
 
 Outcome = tuple[str, bool]
 
@@ -28,14 +24,15 @@ class Story:
         self._release = release
         self._journal = journal
         self._shortened = shortened
+        self._user = User(cluster, release.canary, PATIENCE if shortened else 10 * PATIENCE)
         self.outcomes: list[Outcome] = []
 
     async def begin(self) -> Load:
         """Install the application and the Canary; returns the users, who are there before the first pod is moved."""
         self._journal.chapter = "three pods of version 1"
         self._journal.say(f"kubectl apply -f app.yaml   ({APP}, three pods of v1)")
-        await self._cluster.apply(_in_namespace(self._release.app()))
-        await self._until(self._ready, "three ready pods")
+        await self._user.apply(self._release.app())
+        await self._user.pods_ready()
         load = self._load()
         if self._release.mesh == "nginx":  # only there do users reach the pods before the Canary exists
             await self._cluster.traefik.wait_for_route(HOST)
@@ -45,8 +42,8 @@ class Story:
         manifests = self._release.analysis()
         if self._shortened:
             manifests = shortened(manifests, self._release.interval)
-        await self._cluster.apply(_in_namespace(manifests))
-        await self._phase(Phase.INITIALIZED)
+        await self._user.apply(manifests)
+        await self._user.phase(Phase.INITIALIZED)
         if self._release.mesh != "nginx":
             await self._cluster.traefik.wait_for_route(HOST)
             await self._start(load)
@@ -74,9 +71,9 @@ class Story:
     async def _release_version(self, tag: str, what: str, wanted: Phase) -> None:
         self._journal.chapter = what
         self._journal.say(f"kubectl -n {NAMESPACE} set image deployment/{APP} hello={REGISTRY}:{tag}")
-        await self._set_image(tag)
-        await self._phase(Phase.PROGRESSING)
-        ended = await self._phase(Phase.SUCCEEDED, Phase.FAILED)
+        await self._user.set_image(tag)
+        await self._user.phase(Phase.PROGRESSING)
+        ended = await self._user.phase(Phase.SUCCEEDED, Phase.FAILED)
         done = {Phase.SUCCEEDED: "promoted", Phase.FAILED: "rolled back"}
         self.outcomes.append((f"{tag} was {done[ended]} ({self._why()})", ended is wanted))
 
@@ -90,44 +87,6 @@ class Story:
         self._journal.listen(load)
         self._journal.say(f"100 requests a second to http://{HOST}/ begin")
 
-    async def _set_image(self, tag: str) -> None:
-        """What kubectl does: change the one field, and look again on a conflict."""
-        ref = Ref(DEPLOYMENT, NAMESPACE, APP)
-        while True:
-            live = await self._cluster.client.get(ref)
-            live["spec"]["template"]["spec"]["containers"][0]["image"] = f"{REGISTRY}:{tag}"
-            try:
-                await self._cluster.client.replace(ref, live)
-                return
-            except Conflict:
-                continue
-
-    def _ready(self) -> bool:
-        found = self._cluster.store.find(Ref(DEPLOYMENT, NAMESPACE, APP))
-        return found is not None and (found.get("status") or {}).get("readyReplicas") == 3
-
-    async def _phase(self, *wanted: Phase) -> Phase:
-        def reached() -> bool:
-            return self._now() in wanted
-
-        names = " or ".join(phase.value for phase in wanted)
-        await self._until(reached, f"phase {names} of {CANARY.kind} {self._release.canary}")
-        return self._now()
-
-    def _now(self) -> Phase:
-        return self._journal.canary.status.phase if self._journal.canary is not None else Phase.UNSET
-
-    async def _until(self, holds: Callable[[], bool], what: str) -> None:
-        patience = PATIENCE if self._shortened else 10 * PATIENCE
-        try:
-            async with asyncio.timeout(patience):
-                while not holds():  # noqa: ASYNC110 - phases, pods and shares have no event in common
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            raise TimeoutError(
-                f"waited {patience:.0f} s for {what}; the Canary is in phase {self._now().value!r}"
-            ) from None
-
 
 def shortened(manifests: list[Manifest], interval: str) -> list[Manifest]:
     """The same with another analysis interval."""
@@ -136,9 +95,3 @@ def shortened(manifests: list[Manifest], interval: str) -> list[Manifest]:
         if manifest["kind"] == CANARY.kind:
             manifest["spec"]["analysis"]["interval"] = interval
     return made
-
-
-def _in_namespace(manifests: list[Manifest]) -> list[Manifest]:
-    for manifest in manifests:
-        manifest["metadata"].setdefault("namespace", NAMESPACE)
-    return manifests

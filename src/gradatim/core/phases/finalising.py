@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradatim.api.status import Phase
 from gradatim.core import expected, news
 from gradatim.core.hold import pending, released
+from gradatim.core.leaving import still_reached
 from gradatim.core.readiness import Ready, Stuck
 from gradatim.core.record import ended, record
 from gradatim.core.run import promotion_failed
@@ -21,6 +22,8 @@ def decide(known: Known) -> Plan:
         return promotion_failed(known, state.message)
     if not isinstance(state, Ready):
         return pending(known, state, tell=known.due)
+    if there and (plan := still_reached(known)) is not None:
+        return plan
     stop: tuple[Action, ...] = (StopCanary(),) if there else ()
     return Plan(
         actions=(Settle(), *stop),

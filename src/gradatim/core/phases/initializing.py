@@ -16,6 +16,7 @@ from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import is_applied
 from gradatim.core.hold import Held, pending, possible, shaped, target
+from gradatim.core.leaving import still_reached
 from gradatim.core.news import News
 from gradatim.core.readiness import Ready, Stuck
 from gradatim.core.record import record
@@ -84,7 +85,7 @@ def _introduced(known: Known, plan: Plan) -> Plan:
     taken_over = Ensure(Part.ROUTES) in plan.actions and Part.ROUTES in known.get(Formed()).drifted
     if not taken_over and not any(isinstance(action, Shift) for action in plan.actions):
         return plan
-    return msgspec.structs.replace(plan, actions=(Settle(), *plan.actions))
+    return msgspec.structs.replace(plan, actions=(Introduce(), *plan.actions))
 
 
 def _made_from(known: Known, seen: TargetSeen) -> CanaryStatus:
@@ -99,6 +100,8 @@ def _copied(known: Known, seen: TargetSeen) -> CanaryStatus:
 
 
 def _done(known: Known, seen: TargetSeen) -> Plan:
+    if seen.running and (plan := still_reached(known, service=True)) is not None:
+        return plan
     handover: tuple[Action, ...] = (Settle(),) if seen.running else ()
     status = known.status if known.status.last_applied_spec else _copied(known, seen)
     return Plan(

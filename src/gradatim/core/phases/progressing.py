@@ -23,10 +23,10 @@ from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.core.timing import interval
 from gradatim.core.verdict import (
     CanaryReady,
+    Introduce,
     Known,
     Plan,
     PrimaryReady,
-    Settle,
     Settled,
     Shift,
     StartCanary,
@@ -216,7 +216,7 @@ def _introduced(known: Known, plan: Plan) -> Plan:
     users = any(isinstance(action, Shift) and action.to.canary for action in plan.actions)
     if not (users and known.traits.waits):
         return plan
-    return msgspec.structs.replace(plan, actions=(Settle(), *plan.actions))
+    return msgspec.structs.replace(plan, actions=(Introduce(), *plan.actions))
 
 
 def _judge(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:

@@ -6,6 +6,7 @@ from gradatim.api.status import Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import changed, failed_to_promote, is_applied, is_promoted
 from gradatim.core.hold import pending, shaped, surrounded, target
+from gradatim.core.leaving import left
 from gradatim.core.readiness import Ready
 from gradatim.core.record import acknowledged, record
 from gradatim.core.revision import is_ours
@@ -33,9 +34,9 @@ def decide(known: Known) -> Plan:
     surrounded(known)
     if not is_ours(known.status.last_applied_spec):
         return _adopt(known, seen)
-    expected.repair(known)
     if _is_away(known, seen) and isinstance(known.get(PrimaryReady()), Ready):
         return _home_again(known, seen)
+    expected.repair(known)
     if changed(known.status, seen):
         return start(known, seen)
     if known.status.phase is Phase.FAILED and is_promoted(known.status, seen) and not is_applied(known.status, seen):
@@ -87,6 +88,8 @@ def _home_again(known: Known, seen: TargetSeen) -> Plan:
         resumed = record(known, Phase.PROMOTING, waiting_for="the primary's new pods to be ready")
         return Plan(status=resumed, news=(news.promotion_goes_on(known.canary),), again=True)
     newer = changed(known.status, seen)
+    if not newer and (plan := left(known, ALL_PRIMARY)) is not None:
+        return plan
     actions: tuple[Action, ...] = (*welcome(known), Shift(ALL_PRIMARY), Settle())
     return Plan(
         actions=actions if newer else (*actions, StopCanary()),

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import msgspec
+
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
 from gradatim.core import news
 from gradatim.core.hold import overdue, pending
+from gradatim.core.leaving import still_reached
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import record
@@ -45,13 +48,19 @@ def decide(known: Known) -> Plan:
         return Plan(actions=(RevertTarget(),), status=status, news=(news.terminating(known.canary),), again=True)
     match known.get(CanaryReady()):
         case Ready():
-            return _let_go(known)
+            return _hand_back(known)
         case Waiting() as state if not overdue(known):
             return pending(known, state, tell=known.due)
         case Waiting(message) | Stuck(message) | Absent(message):
             return _let_go(known, news.warning(message))
         case never:
             assert_never(never)
+
+
+def _hand_back(known: Known) -> Plan:
+    """The target can take its traffic back; the primary's pods go with the Canary when nothing leads to them."""
+    plan = still_reached(known, primary=True, service=True)
+    return _let_go(known) if plan is None else msgspec.structs.replace(plan, actions=(RevertApex(), RevertRoutes()))
 
 
 def _let_go(known: Known, *told: News, blindly: bool = False) -> Plan:

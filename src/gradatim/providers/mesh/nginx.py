@@ -28,7 +28,7 @@ from gradatim.ports.objects import INGRESS, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
 from gradatim.providers import absence, adoption, manifests, unsupported
 from gradatim.providers.manifests import flux_guard
-from gradatim.providers.queries import mean, ratio
+from gradatim.providers.queries import counters, mean, ratio
 from gradatim.providers.tracking import untracked
 
 NAME = "nginx"
@@ -239,6 +239,11 @@ def _duration(scope: QueryScope) -> str:
     return mean("nginx_ingress_controller_response_duration_seconds", _requests(scope), scope.interval, " * 1000")
 
 
+def _counters(scope: QueryScope, primary: bool) -> str:
+    """Only the canary has counters of its own: those of the main Ingress count whoever answers behind it."""
+    return "" if primary else counters("nginx_ingress_controller_requests", _requests(scope))
+
+
 def _requests(scope: QueryScope) -> tuple[str, ...]:
     return f'namespace="{scope.namespace}"', f'ingress="{scope.ingress}"', 'canary!=""'
 
@@ -247,7 +252,7 @@ MESHES = (
     Mesh(
         name=NAME,
         router=CanaryIngress(),
-        queries=Queries(success_rate=_success_rate, duration=_duration),
+        queries=Queries(success_rate=_success_rate, duration=_duration, requests=_counters),
         writes=(INGRESS,),
         matches=frozenset({"headers"}),
     ),

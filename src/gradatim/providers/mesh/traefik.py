@@ -24,7 +24,7 @@ from gradatim.ports.mesh import Mesh, Queries, QueryScope
 from gradatim.ports.objects import TRAEFIK_SERVICE, Manifest, Ref
 from gradatim.ports.scene import Scene, Seen
 from gradatim.providers import absence, apex_metadata, manifests, unsupported
-from gradatim.providers.queries import p99, ratio
+from gradatim.providers.queries import counters, p99, ratio
 
 NAME = "traefik"
 _OURS = frozenset({"name", "namespace", "port", "weight"})
@@ -124,16 +124,23 @@ def _duration(scope: QueryScope) -> str:
     return p99(series, (_service(scope),), scope.interval, " * 1000")
 
 
-def _service(scope: QueryScope) -> str:
-    """Traefik's name for the canary Service; Flagger asks for the target's name, which finds nothing if it differs."""
-    return f'service=~"{scope.namespace}-{scope.service}-canary-[0-9a-zA-Z-]+@kubernetescrd"'
+def _counters(scope: QueryScope, primary: bool) -> str:
+    return counters(
+        "traefik_service_request_duration_seconds_bucket",
+        (_service(scope, "primary" if primary else "canary"), 'le="+Inf"'),
+    )
+
+
+def _service(scope: QueryScope, side: str = "canary") -> str:
+    """Traefik's name for a side's Service; Flagger asks for the target's name, which finds nothing if it differs."""
+    return f'service=~"{scope.namespace}-{scope.service}-{side}-[0-9a-zA-Z-]+@kubernetescrd"'
 
 
 MESHES = (
     Mesh(
         name=NAME,
         router=WeightedServices(),
-        queries=Queries(success_rate=_success_rate, duration=_duration),
+        queries=Queries(success_rate=_success_rate, duration=_duration, requests=_counters),
         writes=(TRAEFIK_SERVICE,),
     ),
 )

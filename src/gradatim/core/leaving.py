@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gradatim.core.hold import overdue
 from gradatim.core.readiness import Waiting
-from gradatim.core.verdict import Known, LiveRoutes, Plan, Quiet, Repointed, Shift
+from gradatim.core.verdict import Action, Known, LiveRoutes, Plan, Quiet, Repointed, Shift
 from gradatim.core.weights import Routes
 
 ENDPOINTS_AGAIN, METRICS_AGAIN = 0.5, 1.0
@@ -27,14 +27,14 @@ def still_reached(known: Known, *, primary: bool = False, service: bool = False)
     return None
 
 
-def left(known: Known, to: Routes) -> Plan | None:
+def left(known: Known, to: Routes, *first: Action) -> Plan | None:
     """What comes before taking the canary's pods away: its traffic first, then hold on while it still gets requests.
 
-    None when the pods may go, and where nobody is to be asked: then all that is one plan.
+    None when the pods may go, and where nobody is to be asked: then all that is one plan. `first` comes before a shift.
     """
     if known.settings.drain <= 0:
         return None
     live = known.get(LiveRoutes()) if known.traits.shifts_traffic else to
     if isinstance(live, Routes) and (live.canary, live.mirrored) != (to.canary, to.mirrored):
-        return Plan(actions=(Shift(to),), weights=to, again=True)
+        return Plan(actions=(*first, Shift(to)), weights=to, again=True)
     return still_reached(known)

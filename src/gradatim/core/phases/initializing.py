@@ -25,6 +25,7 @@ from gradatim.core.verdict import (
     Ensure,
     Formed,
     Incomplete,
+    Introduce,
     Known,
     Part,
     Plan,

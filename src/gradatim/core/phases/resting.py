@@ -88,7 +88,7 @@ def _home_again(known: Known, seen: TargetSeen) -> Plan:
         resumed = record(known, Phase.PROMOTING, waiting_for="the primary's new pods to be ready")
         return Plan(status=resumed, news=(news.promotion_goes_on(known.canary),), again=True)
     newer = changed(known.status, seen)
-    if not newer and (plan := left(known, ALL_PRIMARY)) is not None:
+    if not newer and (plan := left(known, ALL_PRIMARY, *welcome(known))) is not None:
         return plan
     actions: tuple[Action, ...] = (*welcome(known), Shift(ALL_PRIMARY), Settle())
     return Plan(

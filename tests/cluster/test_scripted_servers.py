@@ -1,12 +1,17 @@
-"""The scripted Prometheus and the scripted receiver do as they are told."""
+"""The scripted Prometheus, the scripted receiver and the server of the pretended pods do as they are told."""
 
 from __future__ import annotations
+
+import asyncio
 
 import aiohttp
 import pytest
 
 from cluster.hooks import Hooks
+from cluster.processes import free_port
 from cluster.prometheus import NOTHING, Prometheus
+from cluster.traffic.pods import BAD, Pods
+from gradatim.ports.objects import Manifest
 
 
 async def value(session: aiohttp.ClientSession, url: str, query: str) -> str | None:
@@ -82,3 +87,42 @@ async def test_a_hook_can_change_its_mind() -> None:
             async with session.post(f"{hooks.address('ns')}/gate", json={}) as got:
                 codes.append(got.status)
         assert codes == [403, 500, 200, 200]
+
+
+def pod(version: str) -> Manifest:
+    spec = {"containers": [{"name": "shop", "image": f"shop:{version}"}]}
+    return {"metadata": {"name": "shop-1", "namespace": "ns"}, "spec": spec}
+
+
+@pytest.mark.asyncio
+async def test_each_pod_answers_under_its_own_address_as_its_version_does() -> None:
+    pods = {"127.0.0.2": pod("v1"), "127.0.0.3": pod(BAD)}
+    async with Pods(pods.get, free_port()) as server, aiohttp.ClientSession() as session:
+        for address, seen in (("127.0.0.2", (200, "v1")), ("127.0.0.3", (500, BAD))):
+            async with session.get(f"http://{address}:{server.port}/") as got:
+                assert (got.status, got.headers["x-version"]) == seen
+
+
+@pytest.mark.asyncio
+async def test_a_pod_that_is_told_to_stop_still_answers_and_one_that_is_gone_resets_connections() -> None:
+    """Also those that were opened while it was there: else nobody would see that requests are lost."""
+    pods = {"127.0.0.2": pod("v1")}
+    async with Pods(pods.get, free_port()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.2", server.port)
+        for ending, connection in ((False, b"keep-alive"), (True, b"close")):
+            if ending:
+                pods["127.0.0.2"]["metadata"]["deletionTimestamp"] = "now"
+                late, later = await asyncio.open_connection("127.0.0.2", server.port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+            assert b"connection: " + connection in await reader.readuntil(b"\r\n\r\n")
+            await reader.readline()
+        writer.close()
+        del pods["127.0.0.2"]
+        later.write(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            await late.read()
+        later.close()
+        reader, writer = await asyncio.open_connection("127.0.0.2", server.port)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()

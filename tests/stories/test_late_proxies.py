@@ -40,9 +40,9 @@ class Counting(Script):
             services = () if event.type == "DELETED" else event.object["spec"]["weighted"]["services"]
             self._routed.append((self._time() + LAG, frozenset(one["name"] for one in services if one["weight"])))
 
-    def _value(self, text: str) -> str:
+    def _value(self, text: str, server: str) -> str:
         if " timestamp( " not in text and not text.startswith("sum( traefik_"):
-            return super()._value(text)
+            return super()._value(text, server)
         self.asked.append(text)
         age = (self._time() - self._began) % SCRAPES
         if "timestamp" in text:

@@ -26,14 +26,15 @@ Find = Callable[[str], Manifest | None]
 class Pods:
     """The server. Use it in an `async with`."""
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, port: int = PORT) -> None:
         self.find = find
+        self.port = port
         self._applications: dict[str, _Quiet] = {}
         self._server: asyncio.Server
 
     async def __aenter__(self) -> Pods:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Door(self), "0.0.0.0", PORT, backlog=1024)
+        self._server = await loop.create_server(lambda: _Door(self), "0.0.0.0", self.port, backlog=1024)
         return self
 
     async def __aexit__(

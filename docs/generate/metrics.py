@@ -44,7 +44,7 @@ def page() -> str:
 def _families() -> list[Metric]:
     telemetry, sample = Telemetry("0", "nginx"), canary()
     telemetry.census(lambda: {sample.namespace: 1})
-    running = CanaryStatus(phase=Phase.PROGRESSING)
+    running = CanaryStatus(phase=Phase.FINALISING)
     for phase in (Phase.SUCCEEDED, Phase.FAILED):
         telemetry.observe(sample, running, CanaryStatus(phase=phase), split(10))
     telemetry.measured(sample, Check(name="request-success-rate"), 100.0)

@@ -38,9 +38,9 @@ async def lacking(servers: Servers, story: Timeline, taken: Grant) -> Lacked:
     """Play a story until the operator has been refused something, and has said so."""
     telling = Telling(servers, story, f"lacking-{secrets.token_hex(3)}")
     account = await Account.install(servers.plane, servers.admin, change=partial(_without, taken))
-    flags = {**servers.flags(account), "namespace": telling.namespace, "enable-leader-election": "false"}
+    flags = {**servers.flags(), "namespace": telling.namespace}
     if taken[1] == LEASE.plural:
-        flags |= {"namespace": account.namespace, "enable-leader-election": "true"}
+        flags = servers.candidate(account)
     operator = await Operator.start(servers.plane, servers.admin, account, flags)
     playing = asyncio.create_task(telling.play())
     try:

@@ -20,13 +20,15 @@ class Servers:
     prometheus: Prometheus
     hooks: Hooks
 
-    def flags(self, account: Account) -> dict[str, str]:
-        """Those of an installation of this account, with short times."""
+    def flags(self) -> dict[str, str]:
+        """Those of an operator with short times."""
         return {
             "metrics-server": self.prometheus.url,
             "mesh-provider": "nginx",
             "minimum-interval": "1s",
             "settle-time": "300ms",
-            "enable-leader-election": "true",
-            "leader-election-namespace": account.namespace,
         }
+
+    def candidate(self, account: Account) -> dict[str, str]:
+        """Those of one that has nothing to do but to lead; the Lease is where the account may use it."""
+        return {**self.flags(), "namespace": account.namespace, "enable-leader-election": "true"}

@@ -13,13 +13,15 @@ from cluster.client import Client
 from cluster.control_plane import ControlPlane
 from cluster.faulty_proxy import FaultyProxy, Passed, Passing
 from cluster.hooks import Hooks
+from cluster.namespaces import until
 from cluster.operator import Account, Grant, Operator
 from cluster.prometheus import Prometheus
 from cluster.stories.lacking import TAKEN, Lacked, lacking
 from cluster.stories.servers import Servers
-from cluster.stories.telling import Telling, Told
+from cluster.stories.telling import PATIENCE, Telling, Told
 from cluster.stories.timeline import Timeline
 from cluster.stories.walkthrough import Walk, walk
+from gradatim.ports.objects import LEASE
 
 _ORDINARY = "a last step above 100 is 100"
 SYSTEMS = ("gatewayapi", "keda", "traefik")
@@ -71,19 +73,21 @@ async def play(plane: ControlPlane, stories: Sequence[Timeline], log: Path) -> P
         account = await Account.install(plane, admin)
         # Names of the cluster are found by the scripted Prometheus, which answers to all of them.
         environ = {"HTTP_PROXY": prometheus.url, "NO_PROXY": "127.0.0.1"}
-        flags = servers.flags(account)
+        flags = servers.flags()
         operator = await Operator.start(plane, admin, account, flags, server=proxy.url, log=log, environ=environ)
         try:
             for number, story in enumerate(stories):
                 watcher.tellings.append(Telling(servers, story, f"story-{number}-{secrets.token_hex(3)}"))
-            walking = asyncio.create_task(walk(plane, admin, prometheus))
-            told = await asyncio.gather(*(one.play() for one in watcher.tellings))
-            # The walk has intervals of ten seconds, and so most of the machine is free for the others now.
-            (ordinary,) = [story for story in stories if story.name == _ORDINARY]
-            lacked = await asyncio.gather(*(lacking(servers, ordinary, one) for one in TAKEN))
-            walked = await walking
-            operator.process.check()
-            operator.stop()
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_lives(operator))
+                walking = group.create_task(walk(plane, admin, prometheus))
+                told = await asyncio.gather(*(one.play() for one in watcher.tellings))
+                # The walk has intervals of ten seconds, and so most of the machine is free for the others now.
+                await _elect(servers, account)
+                (ordinary,) = [story for story in stories if story.name == _ORDINARY]
+                lacked = await asyncio.gather(*(lacking(servers, ordinary, one) for one in TAKEN))
+                walked = await walking
+                watch.cancel()
         finally:
             operator.kill()
         return Played(
@@ -95,3 +99,23 @@ async def play(plane: ControlPlane, stories: Sequence[Timeline], log: Path) -> P
             owning=watcher.owning,
             warnings=watcher.warnings,
         )
+
+
+async def _lives(operator: Operator) -> None:
+    """Raise when it has ended, so that nobody waits for it in vain."""
+    while True:
+        operator.process.check()
+        await asyncio.sleep(0.5)
+
+
+async def _elect(servers: Servers, account: Account) -> None:
+    """Lead, renew and give back the Lease: by an operator of its own, since a busy machine may cost the lead."""
+    candidate = await Operator.start(servers.plane, servers.admin, account, servers.candidate(account))
+    try:
+
+        async def renewed() -> bool:
+            return (LEASE.group, LEASE.plural, "update") in candidate.audit.used()
+
+        await until(renewed, "a renewal of the Lease", PATIENCE)
+    finally:
+        candidate.stop()

@@ -119,8 +119,8 @@ class Telling:
         """What is told last may come after the last state."""
 
         async def said() -> bool:
-            texts = {text for text in self.story.events() if not text.endswith("…")}
-            return not (texts - set(self._events()) or set(self.story.alerts()) - set(self._alerts()))
+            wanted = {text for text in (*self.story.events(), *self.story.alerts()) if not text.endswith("…")}
+            return not wanted - {*self._events(), *self._alerts()}
 
         with suppress(AssertionError):  # the comparison shows what is missing
             await until(said, "the last words", LAST_WORDS, every=0.2)

@@ -28,14 +28,15 @@ _ANSWERS = {
         f"sum(rate(http_request_duration_seconds_count{{{_PODS}}}[{{{{ interval }}}}])) * 100"
     ),
     "thresholdRange": {"max": 0},
-    "interval": "2s",
+    "interval": "4s",
 }
 """For strategies that judge before any user is sent to the canary: only its pods can tell what the tester got."""
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "weighted": {"stepWeight": 25, "maxWeight": 50, "metrics": [_RATE]},
     "step-promotion": {"stepWeight": 50, "maxWeight": 100, "stepWeightPromotion": 50, "metrics": [_RATE]},
-    "blue-green": {"iterations": 2, "threshold": 3, "metrics": [_ANSWERS]},
+    # New pods must have been scraped twice before anything can be said of them, also on a busy machine.
+    "blue-green": {"interval": "2s", "iterations": 2, "threshold": 3, "metrics": [_ANSWERS]},
     "ab": {"iterations": 2, "match": [{"headers": {INSIDER[0]: {"exact": INSIDER[1]}}}], "metrics": [_RATE]},
     "skip": {"stepWeight": 50, "maxWeight": 50},
 }

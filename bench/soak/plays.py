@@ -93,14 +93,14 @@ def _tag(made: Stage, number: int) -> str:
     return f"v{number + 10}{'-bad' if number % 2 and made.setting.kind.judges else ''}"
 
 
-def _told(text: str, tag: str, ended: Phase) -> Told:
+def _told(made: Stage, text: str, tag: str, ended: Phase) -> Told:
     wanted = Phase.FAILED if tag.endswith("-bad") else Phase.SUCCEEDED
-    return f"{text}: {ended.value}", "" if ended is wanted else f"it should have been {wanted.value}"
+    return f"{text}: {ended.value}", "" if ended is wanted else f"not {wanted.value}, because {made.why()}"
 
 
 async def _release(made: Stage, number: int, _: random.Random) -> Told:
     tag = _tag(made, number)
-    return _told(tag, tag, await made.publish(tag))
+    return _told(made, tag, tag, await made.publish(tag))
 
 
 async def _life(made: Stage, number: int, _: random.Random) -> Told:
@@ -108,7 +108,7 @@ async def _life(made: Stage, number: int, _: random.Random) -> Told:
     await made.introduce()
     ended = await made.publish(f"v{number + 10}")
     await made.delete()
-    return _told(f"life {number}, initialized, released, deleted", "", ended)
+    return _told(made, f"life {number}, initialized, released, deleted", "", ended)
 
 
 async def _edited(made: Stage, number: int, chance: random.Random) -> Told:
@@ -119,7 +119,7 @@ async def _edited(made: Stage, number: int, chance: random.Random) -> Told:
     newer = f"v{number + 10}.1"
     await made.user.set_image(newer)
     await made.user.until(lambda: made.promoted(newer), f"{newer} to be promoted")
-    return _told(f"v{number + 10}, and {newer} while it is promoted", newer, await made.ended())
+    return _told(made, f"v{number + 10}, and {newer} while it is promoted", newer, await made.ended())
 
 
 async def _scaled(made: Stage, number: int, chance: random.Random) -> Told:
@@ -131,7 +131,7 @@ async def _scaled(made: Stage, number: int, chance: random.Random) -> Told:
     await asyncio.sleep(chance.uniform(0, 0.5))
     if made.user.now() is Phase.PROMOTING:
         await made.scale(1)
-    return _told(f"v{number + 10}, scaled while it is promoted", "", await made.ended())
+    return _told(made, f"v{number + 10}, scaled while it is promoted", "", await made.ended())
 
 
 async def _killed(made: Stage, number: int, chance: random.Random) -> Told:
@@ -146,7 +146,7 @@ async def _killed(made: Stage, number: int, chance: random.Random) -> Told:
     died = dying.done()
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
-    return _told(f"{tag}, killed {f'at write {place} and ' if died else ''}once", tag, ended)
+    return _told(made, f"{tag}, killed {f'at write {place} and ' if died else ''}once", tag, ended)
 
 
 async def _killed_in_life(made: Stage, number: int, chance: random.Random) -> Told:

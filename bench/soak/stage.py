@@ -119,6 +119,11 @@ class Stage:
         """Wait until the release is through."""
         return await self.user.phase(Phase.SUCCEEDED, Phase.FAILED)
 
+    def why(self) -> str:
+        """What the Canary says about its end."""
+        conditions = {one["type"]: one for one in self.user.status().get("conditions", ())}
+        return str(conditions.get("Ready", {}).get("message", "of something that it does not tell"))
+
     async def delete(self) -> None:
         """Delete the Canary and wait until it is gone."""
         with contextlib.suppress(NotFound):

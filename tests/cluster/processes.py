@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ class Process:
     """One local process with its output in a file."""
 
     def __init__(self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("start processes from the main thread: they are killed when the thread that did ends")
         self.log = log
         self.name = Path(command[0]).name
         with log.open("ab") as out:

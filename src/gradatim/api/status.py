@@ -47,8 +47,8 @@ class CheckResult(msgspec.Struct, frozen=True, rename="camel"):
     verdict: str
     value: str = ""
     limit: str = ""
-    samples: str = ""
-    """How many samples the value has, and how many it needs; empty where nobody asked for that."""
+    samples: str | msgspec.UnsetType = msgspec.UNSET
+    """How many samples the value has, and how many it needs; absent where nobody asked for that."""
     time: str = ""
 
 

@@ -199,12 +199,16 @@ def _milliseconds(value: float) -> str:
 def _result(
     known: Known, metric: Metric, measured: Value | NoValues | QueryFailed, complaint: str | None
 ) -> CheckResult:
-    verdict, value, samples = _verdict(metric, measured, complaint), "", ""
-    if isinstance(measured, Value):
-        value = fixed(measured.value)
-        samples = "" if measured.samples is None else f"{measured.samples} of at least {metric.min_samples}"
-    limit, time = _limit(metric), _since(known, metric, verdict)
-    return CheckResult(name=metric.name, verdict=verdict, value=value, limit=limit, samples=samples, time=time)
+    verdict = _verdict(metric, measured, complaint)
+    result = CheckResult(name=metric.name, verdict=verdict, limit=_limit(metric), time=_since(known, metric, verdict))
+    match measured:
+        case Value(value, samples=int(samples)):
+            counted = f"{samples} of at least {metric.min_samples}"
+            return msgspec.structs.replace(result, value=fixed(value), samples=counted)
+        case Value(value):
+            return msgspec.structs.replace(result, value=fixed(value))
+        case _:
+            return result
 
 
 def _verdict(metric: Metric, measured: Value | NoValues | QueryFailed, complaint: str | None) -> str:

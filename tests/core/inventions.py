@@ -80,6 +80,7 @@ events: st.SearchStrategy[tuple[str, Any]] = st.one_of(
     st.tuples(st.just("target"), st.sampled_from(("v1", "v2", "v3", "gone"))),
     st.tuples(st.just("configs"), st.sampled_from(({}, {"configmap/a": "1"}, {"configmap/a": "2"}))),
     st.tuples(st.just("scaled"), st.booleans()),
+    st.tuples(st.just("abrupt"), st.booleans()),
     st.tuples(st.just("lacking"), st.sampled_from(("", "a config is not there"))),
     st.tuples(st.just("canary"), states),
     st.tuples(st.just("primary"), states),

@@ -127,6 +127,8 @@ def is_new(known: Known, live: Routes, to: Routes, world: World) -> bool:
         case Phase.PROGRESSING:
             begins = not (status.canary_weight or status.iterations or live.canary or live.mirrored)
             return begins and bool(to.canary and world.primary and world.primary.serves)
+        case Phase.PROMOTING if not world.abrupt:
+            return False
         case Phase.INITIALIZING | Phase.PROMOTING | Phase.FAILED:
             return bool(not live.primary and to.primary and world.target and world.target.serves)
         case _:

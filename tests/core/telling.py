@@ -172,6 +172,10 @@ class Happenings:
             assert workload is not None
             workload.pods = one
 
+    def abrupt(self, whether: bool) -> None:
+        """Whether a rollout leaves the primary without pods for a moment."""
+        self.world.abrupt = whether
+
     def routes(self, split: str) -> None:
         """Somebody changes the weights by hand; `unreadable: text` when the route cannot be read."""
         if split.startswith("unreadable"):

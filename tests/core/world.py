@@ -104,6 +104,8 @@ class World:
     unsettled: str = ""
     leads_astray: str = ""
     """Why the apex Service does not lead where it should."""
+    abrupt: bool = False
+    """Whether the primary has no pods for a moment when it is rolled out."""
     busy: str = ""
     """Why pods that are to go still get requests."""
     hooks: dict[str, str] = field(default_factory=dict)
@@ -226,7 +228,8 @@ class World:
             case verdict.CanaryReady():
                 return self.target.state if self.target else Absent(self.trouble)
             case verdict.WhoServes():
-                return Serving(bool(self.primary and self.primary.serves), bool(self.target and self.target.serves))
+                primary, canary = self.primary, self.target
+                return Serving(bool(primary and primary.serves), bool(canary and canary.serves), self.abrupt)
             case verdict.LiveRoutes():
                 return Trouble(self.unreadable_routes) if self.unreadable_routes else self.live
             case verdict.Settled():

@@ -55,6 +55,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     create: dict[str, Wanted] | None = None
     promote: dict[str, Wanted] | None = None
     ready: tuple[Judged, ...] = ()
+    abrupt: bool | None = None
     least: int | None = None
     start: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
     stop: WantedPatch | msgspec.UnsetType | None = msgspec.UNSET
@@ -126,6 +127,8 @@ def test_case(stem: str, case: Case) -> None:
     _check_revisions(stem, case)
     if case.create is not None:
         vectors.check_writes(stage.workload.create(stage.scene, stage.seen, vectors.TOKEN), case.create, stage.objects)
+    if case.abrupt is not None:
+        assert stage.workload.abrupt(stage.scene.canary, stage.seen) is case.abrupt
     if case.promote is not None:
         written = stage.workload.promote(stage.scene, stage.seen, vectors.TOKEN)
         vectors.check_writes(written, case.promote, stage.objects)

@@ -78,7 +78,7 @@ FLAGS = (
     Flag(
         "settle-time",
         "2s",
-        "time for proxies to follow before pods without traffic go; half of it to learn of pods before they get any",
+        "time for proxies to follow before pods without traffic go, two fifths of it to learn of new pods",
         duration=True,
     ),
     Flag(

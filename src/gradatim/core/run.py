@@ -50,13 +50,15 @@ def moved(known: Known, to: Routes) -> tuple[Action, ...]:
 def welcome(known: Known) -> tuple[Action, ...]:
     """Time for proxies to learn of a primary's new pods, before it gets its first share of the traffic.
 
-    A primary without traffic may have had no pods either. Where the canary has lost its own, every second counts.
+    A primary without traffic may have had no pods either: after a failure, or because a promotion replaced all of them
+    at once. Where the canary has lost its own, every second counts.
     """
     if not (known.traits.shifts_traffic and known.traits.waits):
         return ()
-    live = known.get(LiveRoutes())
+    live, serving = known.get(LiveRoutes()), known.get(WhoServes())
     stranger = isinstance(live, Trouble) or not live.primary
-    return (Introduce(),) if stranger and known.get(WhoServes()).canary else ()
+    bare = serving.abrupt or known.status.phase is not Phase.PROMOTING
+    return (Introduce(),) if stranger and bare and serving.canary else ()
 
 
 def start(known: Known, seen: TargetSeen) -> Plan:

@@ -89,10 +89,14 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Serving(msgspec.Struct, frozen=True):
-    """Which sides have at least one available pod."""
+    """Which sides have at least one available pod.
+
+    `abrupt` says that rolling out may leave the primary without any for a moment.
+    """
 
     primary: bool
     canary: bool
+    abrupt: bool = False
 
 
 class Target(Question[TargetSeen | Trouble], frozen=True):

@@ -38,7 +38,7 @@ from gradatim.ports.objects import Manifest
 from gradatim.ports.workload import Patch
 from gradatim.providers import services
 
-ARRIVAL = 0.5
+ARRIVAL = 0.4
 """Share of the settle time that proxies get to learn of new pods: nothing has to end for that."""
 PATIENCE = 10.0
 """Seconds that `Settle` waits for objects that say that a proxy has not followed yet; then it goes on."""

@@ -121,7 +121,11 @@ class Answers:
     def _serving(self, site: Site) -> Serving:
         workload = site.providers.kind.workload
         primary = workload.primary(site.canary)
-        return Serving(primary=_has_pods(site, primary), canary=_has_pods(site, workload.target(site.canary)))
+        return Serving(
+            primary=_has_pods(site, primary),
+            canary=_has_pods(site, workload.target(site.canary)),
+            abrupt=workload.abrupt(site.canary, site.seen),
+        )
 
     def _routes(self, site: Site) -> Routes | Trouble:
         try:

@@ -74,6 +74,10 @@ class Workload(Protocol):
         """Config copies and the primary with the target's template, in writing order."""
         ...
 
+    def abrupt(self, canary: Canary, seen: Seen) -> bool:
+        """Whether rolling out a new revision may leave the primary without an available pod for a moment."""
+        ...
+
     def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
         """The object that keeps what the target holds, so that a primary made from it can come back; never changed.
 

@@ -157,6 +157,15 @@ def number(manifest: Mapping[str, Any], *path: str, default: int = 0) -> int:
     return int(value)
 
 
+def whole(value: Any, total: int, default: int | str, *, up: bool = False) -> int:
+    """A number of pods, written as such or as a share of all (`25%`) that is rounded; what cannot be read is none."""
+    wanted = default if value is None else value
+    if isinstance(wanted, str):
+        share = wanted.removesuffix("%")
+        return (total * int(share) + (99 if up else 0)) // 100 if share.isdecimal() else 0
+    return wanted if isinstance(wanted, int) else 0
+
+
 def labels_of(manifest: Manifest) -> dict[str, str]:
     """The labels of an object."""
     return mapping(manifest, "metadata", "labels")

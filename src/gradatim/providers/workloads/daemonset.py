@@ -14,7 +14,7 @@ from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
 from gradatim.providers import promoted
 from gradatim.providers.absence import get_error
-from gradatim.providers.manifests import copy_of, mapping, number, put, text
+from gradatim.providers.manifests import copy_of, mapping, number, put, text, whole
 from gradatim.providers.moments import unix
 from gradatim.providers.pod_targets import PodTarget
 
@@ -71,6 +71,17 @@ class DaemonSet:
         """The target's template, without our node selector."""
         _refuse_strategy(scene, seen)
         return _PODS.promote(scene, seen, token, {})
+
+    def abrupt(self, canary: Canary, seen: Seen) -> bool:
+        """As many pods may be missing as there are nodes, and none is made beforehand."""
+        primary = seen[_PODS.primary(canary)]
+        if primary is None:
+            return True
+        nodes = number(primary, "status", "desiredNumberScheduled")
+        rolling = mapping(primary, "spec", "updateStrategy", "rollingUpdate")
+        if whole(rolling.get("maxSurge"), nodes, 0, up=True):
+            return False
+        return whole(rolling.get("maxUnavailable"), nodes, 1, up=True) >= nodes
 
     def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
         """The target's pod template."""

@@ -14,7 +14,7 @@ from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
 from gradatim.providers import promoted, scheduling
 from gradatim.providers.absence import get_error
-from gradatim.providers.manifests import at, items, number, text
+from gradatim.providers.manifests import at, items, mapping, number, text, whole
 from gradatim.providers.moments import unix
 from gradatim.providers.pod_targets import PodTarget
 
@@ -60,6 +60,17 @@ class Deployment:
         replicas = _replicas(target) if target else 0
         own = {} if scene.canary.spec.autoscaler_ref or not replicas else {"replicas": replicas}
         return _PODS.promote(scene, seen, token, own)
+
+    def abrupt(self, canary: Canary, seen: Seen) -> bool:
+        """All pods go first, or as many may be missing as there are."""
+        primary = seen[_PODS.primary(canary)]
+        if primary is None or text(primary, "spec", "strategy", "type") == "Recreate":
+            return True
+        replicas, rolling = _replicas(primary), mapping(primary, "spec", "strategy", "rollingUpdate")
+        missing = whole(rolling.get("maxUnavailable"), replicas, "25%")
+        if not missing and not whole(rolling.get("maxSurge"), replicas, "25%", up=True):
+            missing = 1  # or nothing would ever get on, as Kubernetes has it
+        return missing >= replicas
 
     def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
         """The target's pod template."""

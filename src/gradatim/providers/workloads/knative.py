@@ -74,6 +74,10 @@ class KnativeService:
         service = self._found(scene.canary, seen)
         return (_annotated(service, _needed_latest(service)),)
 
+    def abrupt(self, canary: Canary, seen: Seen) -> bool:
+        """Knative keeps a revision until the next one serves."""
+        return False
+
     def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
         """Knative keeps revisions by itself."""
         return None

@@ -78,6 +78,10 @@ class CoreService:
             writes.append(_clone(target | {"spec": spec}, primary_workload(canary), scene))
         return writes
 
+    def abrupt(self, canary: Canary, seen: Seen) -> bool:
+        """The pods are not ours to roll."""
+        return False
+
     def keeping(self, canary: Canary, seen: Seen) -> Manifest | None:
         """The target's spec."""
         return promoted.keeping(canary, mapping(self._found(canary, seen), "spec"))

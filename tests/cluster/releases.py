@@ -196,7 +196,7 @@ class Release:
 
         await until(done, f"{name} patched")
 
-    async def phase(self, wanted: str, weight: int | None = None, seconds: float = 60.0) -> None:
+    async def phase(self, wanted: str, weight: int | None = None, seconds: float = 180.0) -> None:
         """Wait until the Canary is in this phase, and at this weight."""
 
         async def reached() -> bool:

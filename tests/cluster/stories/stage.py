@@ -21,7 +21,7 @@ from cluster.stories.servers import Servers
 from cluster.stories.telling import PATIENCE, Telling, Told
 from cluster.stories.timeline import Timeline
 from cluster.stories.walkthrough import Walk, walk
-from gradatim.ports.objects import LEASE
+from gradatim.ports.objects import CANARY, DEPLOYMENT, LEASE, Manifest
 
 _ORDINARY = "a last step above 100 is 100"
 SYSTEMS = ("gatewayapi", "keda", "traefik")
@@ -82,6 +82,7 @@ async def play(plane: ControlPlane, stories: Sequence[Timeline], log: Path) -> P
                 watch = group.create_task(_lives(operator))
                 walking = group.create_task(walk(plane, admin, prometheus))
                 told = await asyncio.gather(*(one.play() for one in watcher.tellings))
+                await _lose_primaries(admin, watcher.tellings)
                 # The walk has intervals of ten seconds, and so most of the machine is free for the others now.
                 await _elect(servers, account)
                 (ordinary,) = [story for story in stories if story.name == _ORDINARY]
@@ -106,6 +107,35 @@ async def _lives(operator: Operator) -> None:
     while True:
         operator.process.check()
         await asyncio.sleep(0.5)
+
+
+async def _lose_primaries(admin: Client, tellings: Sequence[Telling]) -> None:
+    """Two primaries are deleted whose targets hold what failed; each comes back as what was promoted.
+
+    The first makes the operator follow what is kept, the second makes it ask for one that it did not follow so far.
+    """
+    lost = 0
+    for namespace in (telling.namespace for telling in tellings):
+        canary = await admin.find(CANARY, namespace, "podinfo")
+        status = (canary or {}).get("status", {})
+        promoted = status.get("lastPromotedSpec")
+        if status.get("phase") != "Failed" or promoted in (None, "", status["lastAppliedSpec"]):
+            continue
+        before = await admin.get(DEPLOYMENT, namespace, "podinfo-primary")
+        await admin.delete(DEPLOYMENT, namespace, "podinfo-primary")
+
+        async def back(namespace: str = namespace, before: Manifest = before) -> bool:
+            now = await admin.find(DEPLOYMENT, namespace, "podinfo-primary")
+            return now is not None and now["metadata"]["uid"] != before["metadata"]["uid"]
+
+        await until(back, f"the primary in {namespace} is back", PATIENCE)
+        after = await admin.get(DEPLOYMENT, namespace, "podinfo-primary")
+        images = [one["spec"]["template"]["spec"]["containers"][0]["image"] for one in (before, after)]
+        assert images[0] == images[1], "a primary came back as something else"
+        lost += 1
+        if lost == 2:
+            return
+    raise AssertionError(f"{lost} stories end with a rollback, two are needed")
 
 
 async def _elect(servers: Servers, account: Account) -> None:

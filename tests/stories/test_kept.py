@@ -92,3 +92,13 @@ async def test_where_nothing_was_kept_the_primary_waits_for_its_revision(virtual
         await made.space.merge("apps/v1", "Deployment", "shop", {"spec": {"template": first["spec"]["template"]}})
         await made.space.until(lambda: made.space.named("Deployment/shop-primary") is not None, "the primary is back")
         assert made.image("shop-primary") == "shop:1"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("write", range(1, 13))
+async def test_the_first_revision_is_kept_whenever_the_operator_dies(virtual_time: Clock, write: int) -> None:
+    """After any write of the initialization."""
+    async with shop("nginx", write) as (made, _):
+        await made.open()
+        await made.space.phase("Initialized", within=60)
+        assert kept(made) == ["shop:1"]

@@ -55,9 +55,9 @@ class Hands:
         """Carry out one action; the site sees the outcome."""
         match action:
             case Ensure(part, update):
-                await self._write(site, forms.wanted(site, part, update=update))
                 if part is Part.PRIMARY and not site.canary.status.last_promoted_spec:
-                    await self._keep(site)
+                    await self._keep(site)  # first: once there is a primary nothing calls for this any more
+                await self._write(site, forms.wanted(site, part, update=update))
             case Shift(to):
                 await self._shift(site, plan, to)
             case Introduce():

@@ -9,8 +9,10 @@ import pytest
 
 from gradatim.api.decode import decode_canary
 from gradatim.core.settings import Settings
+from gradatim.core.verdict import Introduce, Plan
+from gradatim.engine.actions import Hands
 from gradatim.engine.site import Learned, Providers, Site
-from gradatim.kube.errors import Forbidden
+from gradatim.kube.errors import Conflict, Forbidden
 from gradatim.ports.objects import CANARY, DEPLOYMENT, SERVICE, Manifest, Ref, Resource
 
 KEY = Ref(CANARY, "test", "shop")
@@ -125,3 +127,19 @@ async def test_refreshing_leaves_alone_what_may_not_be_read() -> None:
     assert len(services) == 3
     assert all(site.seen[ref] is None and not cache.read[ref] for ref in services)
     assert site.unseen == {SERVICE: "services is forbidden"}
+
+
+@pytest.mark.asyncio
+async def test_pods_that_go_while_proxies_learn_of_them_are_not_introduced(cache: Cache) -> None:
+    """A Deployment scaled to zero and up again tells for a moment of pods that are already on their way out."""
+    cache.objects[TARGET]["status"] = {"availableReplicas": 1}
+
+    async def stay(_: float) -> None: ...
+
+    async def leave(_: float) -> None:
+        cache.put(TARGET, "2")
+
+    site = await look(cache)
+    await Hands(None, stay).perform(site, Plan(), Introduce(canary=True))  # type: ignore[arg-type]
+    with pytest.raises(Conflict, match="are gone"):
+        await Hands(None, leave).perform(site, Plan(), Introduce(canary=True))  # type: ignore[arg-type]

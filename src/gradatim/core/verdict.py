@@ -237,7 +237,12 @@ class Shift(Action, frozen=True):
 
 
 class Introduce(Action, frozen=True):
-    """Give proxies time to learn of pods that are about to get their first requests."""
+    """Give proxies time to learn of pods that are about to get their first requests.
+
+    Those of the canary must still be there when it is over, else nothing of the plan is carried out.
+    """
+
+    canary: bool = False
 
 
 class Settle(Action, frozen=True):

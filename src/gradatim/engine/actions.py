@@ -60,8 +60,8 @@ class Hands:
                 await self._write(site, forms.wanted(site, part, update=update))
             case Shift(to):
                 await self._shift(site, plan, to)
-            case Introduce():
-                await self._sleep(site.settings.settle * ARRIVAL)
+            case Introduce(canary):
+                await self._introduce(site, canary=canary)
             case Settle():
                 await self._settle(site)
             case Promote(revision):
@@ -93,6 +93,13 @@ class Hands:
         if plan.status is not None:
             scene = msgspec.structs.replace(scene, canary=msgspec.structs.replace(scene.canary, status=plan.status))
         await self._write(site, site.providers.mesh.router.shift(scene, site.seen, to))
+
+    async def _introduce(self, site: Site, *, canary: bool) -> None:
+        """A Deployment that was scaled to zero a moment ago may have told of pods that were on their way out."""
+        await self._sleep(site.settings.settle * ARRIVAL)
+        site.refresh()
+        if canary and not site.serves(site.providers.kind.workload.target(site.canary)):
+            raise Conflict("the pods that were to be introduced are gone", status=409, about=site.key)
 
     async def _settle(self, site: Site) -> None:
         """The settle time always; longer while a route object says that it has not been taken over."""

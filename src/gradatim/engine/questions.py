@@ -42,7 +42,6 @@ from gradatim.engine.measuring import Measuring
 from gradatim.engine.site import Site
 from gradatim.engine.telemetry import Telemetry
 from gradatim.ports.errors import Missing, ProviderError
-from gradatim.ports.objects import Manifest, Ref
 
 OUTSIDE = (SourcesOnline, HookSays, Measure)
 """Questions that go out to somebody else: never asked twice in one reconcile."""
@@ -122,8 +121,8 @@ class Answers:
         workload = site.providers.kind.workload
         primary = workload.primary(site.canary)
         return Serving(
-            primary=_has_pods(site, primary),
-            canary=_has_pods(site, workload.target(site.canary)),
+            primary=site.serves(primary),
+            canary=site.serves(workload.target(site.canary)),
             abrupt=workload.abrupt(site.canary, site.seen),
         )
 
@@ -153,18 +152,3 @@ class Answers:
         if isinstance(found, Value):
             self._telemetry.measured(known.canary, metric, found.value)
         return found
-
-
-def _has_pods(site: Site, ref: Ref | None) -> bool:
-    """Whether a workload has an available pod; kinds that report none are taken to serve."""
-    found: Manifest | None = None if ref is None else site.seen.get(ref)
-    if found is None:
-        return ref is None
-    status = found.get("status") or {}
-    if (
-        "replicas" not in (found.get("spec") or {})
-        and "numberAvailable" not in status
-        and "selector" not in found["spec"]
-    ):
-        return True
-    return bool(status.get("availableReplicas") or status.get("numberAvailable"))

@@ -116,6 +116,16 @@ class Site:
                 self._fetch(ref)
         self._learn()
 
+    def serves(self, ref: Ref | None) -> bool:
+        """Whether a workload has an available pod; kinds that report none are taken to serve."""
+        found: Manifest | None = None if ref is None else self.seen.get(ref)
+        if found is None:
+            return ref is None
+        spec, status = found.get("spec") or {}, found.get("status") or {}
+        if "replicas" not in spec and "numberAvailable" not in status and "selector" not in spec:
+            return True
+        return bool(status.get("availableReplicas") or status.get("numberAvailable"))
+
     async def _see_all(self, named: Callable[[], Iterable[Ref]]) -> None:
         """Ask what is wanted until nothing new is named, and see it."""
         for _ in range(_ROUNDS):

@@ -216,7 +216,7 @@ def _introduced(known: Known, plan: Plan) -> Plan:
     users = any(isinstance(action, Shift) and action.to.canary for action in plan.actions)
     if not (users and known.traits.waits):
         return plan
-    return msgspec.structs.replace(plan, actions=(Introduce(), *plan.actions))
+    return msgspec.structs.replace(plan, actions=(Introduce(canary=True), *plan.actions))
 
 
 def _judge(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:

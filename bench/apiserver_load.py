@@ -4,9 +4,10 @@
 
 For each number of Canaries, on a fresh control plane (etcd, kube-apiserver, kube-controller-manager; pods are pretended
 and ready after half a second): NGINX, interval 10 s, stepWeight 20, maxWeight 100, one built-in metric. All are
-initialized, left alone for a minute, released at once, and released again evenly over 30 seconds. Requests are
-those of the API server's audit log; times are from the moment it received one request to the moment it received
-another. Everything shares this machine, so with 1,000 released at once the control plane itself needs most of it.
+initialized, left alone for a minute, and released, once at once (up to 100) and once evenly, three or four a second: a
+rollout costs the control plane about a hundred requests, and everything shares this machine. Then all get so many
+steps that they are in their analysis together, and the steps of a minute are looked at. Requests are those of the API
+server's audit log; times are from the moment it received one request to the moment it received another.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ from load_cluster import ANALYSIS, INTERVAL, STEPS, World, world
 from cluster.audit import Request
 
 IDLE = 60.0
-SPREAD = 30.0
+SPREAD = 0.3
+"""Seconds between two releases when they come evenly."""
+AT_ONCE = 100
+"""Canaries that are released at once; more are more than the control plane can roll out in time on two cores."""
+SMALL_STEP = 1
+WATCHED = 60.0
+"""Seconds for which the steps of all are looked at."""
 SETTLED = 5.0
 """Seconds for the last events to be written after the last status."""
 
@@ -81,9 +88,11 @@ async def measure(count: int) -> Figures:
         figures["initialized_cpu"] = cluster.cpu() - cpu
         await asyncio.sleep(SETTLED)
         figures["idle"] = await idle(cluster)
-        figures["at once"] = await release(cluster, "registry.example/app:2", 0.0)
+        if count <= AT_ONCE:
+            figures["at once"] = await release(cluster, "registry.example/app:2", 0.0)
         if count > 1:
-            figures["over 30 s"] = await release(cluster, "registry.example/app:3", SPREAD)
+            figures["evenly"] = await release(cluster, "registry.example/app:3", SPREAD * count)
+            figures["together"] = await step_together(cluster, "registry.example/app:4")
         return figures
 
 
@@ -122,6 +131,33 @@ async def release(cluster: World, image: str, over: float) -> Figures:
         "cpu_seconds": spent,
         "cpu_ms_per_release": spent / len(cluster.names) * 1000,
         "cpu_share": spent / seconds,
+        "memory": cluster.memory(),
+        "load": os.getloadavg(),
+    }
+
+
+async def step_together(cluster: World, image: str) -> Figures:
+    """A long release of all: how punctual steps are, and what they cost, while every one of them is in its analysis."""
+    await cluster.set_steps(SMALL_STEP)
+    await asyncio.sleep(SETTLED)
+    await cluster.set_images(image, SPREAD * len(cluster.names))
+    await cluster.until(lambda canary: canary["status"].get("canaryWeight", 0) > 0, 600)
+    await asyncio.sleep(INTERVAL)
+    cluster.operator.audit.mark()
+    cpu = cluster.cpu()
+    await asyncio.sleep(WATCHED)
+    spent, requests = cluster.cpu() - cpu, cluster.operator.audit.requests()
+    steps = defaultdict[tuple[str, str], list[float]](list)
+    for one in requests:
+        if one.resource == "ingresses" and one.code < 400:
+            steps[one.namespace, one.name].append(_moment(one))
+    late = [after - before - INTERVAL for moments in steps.values() for before, after in pairwise(moments)]
+    return {
+        "stepping": len(steps),
+        "steps": sum(map(len, steps.values())),
+        "late": _spread(late),
+        "requests_per_second": len(requests) / WATCHED,
+        "cpu_share": spent / WATCHED,
         "memory": cluster.memory(),
         "load": os.getloadavg(),
     }
@@ -168,13 +204,23 @@ def _spread(values: list[float]) -> dict[str, float]:
     return {"p50": ordered[len(ordered) // 2], "p99": ordered[len(ordered) * 99 // 100], "max": ordered[-1]}
 
 
-def _release_rows(title: str) -> list[tuple[str, str, Callable[[Figures], str]]]:
-    def of(show: Callable[[Figures], str]) -> Callable[[Figures], str]:
+Show = Callable[[Figures], str]
+
+
+def _part(title: str) -> tuple[Callable[[Show], Show], Callable[[str, float], Show]]:
+    """How to show something of one part of the figures, and one of its spreads less some seconds."""
+
+    def of(show: Show) -> Show:
         return lambda figures: show(figures[title]) if title in figures else "–"
 
-    def spread(key: str, less: float = 0.0) -> Callable[[Figures], str]:
+    def spread(key: str, less: float) -> Show:
         return of(lambda one: " / ".join(f"{one[key][part] - less:.2f}" for part in ("p50", "p99", "max")))
 
+    return of, spread
+
+
+def _release_rows(title: str) -> list[tuple[str, str, Show]]:
+    of, spread = _part(title)
     return [
         (f"released {title}: requests each", "requests", of(lambda one: f"{one['per_release']:.1f}")),
         ("  of them writes", "writes", of(lambda one: f"{one['writes_per_release']:.1f}")),
@@ -182,7 +228,7 @@ def _release_rows(title: str) -> list[tuple[str, str, Callable[[Figures], str]]]
         ("  set image → scale-up, s: p50", "scale-up p50", of(lambda one: f"{one['scale_up']['p50']:.2f}")),
         ("    p99", "scale-up p99", of(lambda one: f"{one['scale_up']['p99']:.2f}")),
         ("    max", "", of(lambda one: f"{one['scale_up']['max']:.2f}")),
-        ("  steps late by, s: p50 / p99 / max", "", spread("late")),
+        ("  steps late by, s: p50 / p99 / max", "", spread("late", 0.0)),
         ("  duration, s: max", "duration", of(lambda one: f"{one['duration']['max']:.1f}")),
         ("    beyond the analysis: p50 / p99 / max", "", spread("duration", ANALYSIS)),
         ("  CPU ms each", "", of(lambda one: f"{one['cpu_ms_per_release']:.0f}")),
@@ -191,14 +237,26 @@ def _release_rows(title: str) -> list[tuple[str, str, Callable[[Figures], str]]]
     ]
 
 
-ROWS: list[tuple[str, str, Callable[[Figures], str]]] = [
+def _together_rows() -> list[tuple[str, str, Show]]:
+    of, spread = _part("together")
+    return [
+        ("all in their analysis: steps in a minute", "", of(lambda one: f"{one['steps']} of {one['stepping']}")),
+        ("  late by, s: p50 / p99 / max", "", spread("late", 0.0)),
+        ("  requests a second", "", of(lambda one: f"{one['requests_per_second']:.0f}")),
+        ("  share of a core", "", of(lambda one: f"{one['cpu_share']:.1%}")),
+        ("  RSS now / peak, MiB", "", of(lambda one: f"{one['memory']['now']:.0f} / {one['memory']['peak']:.0f}")),
+    ]
+
+
+ROWS: list[tuple[str, str, Show]] = [
     ("all initialized after, s", "initialized", lambda one: f"{one['initialized']:.1f}"),
     ("idle: requests each and interval", "idle requests", lambda one: f"{one['idle']['per_canary_and_interval']:.2g}"),
     ("  requests a minute by verb", "", lambda one: str(one["idle"]["requests"] or "none")),
     ("  share of a core", "idle CPU", lambda one: f"{one['idle']['cpu_share']:.2%}"),
     ("  RSS, MiB", "RSS", lambda one: f"{one['idle']['memory']['now']:.0f}"),
     *_release_rows("at once"),
-    *_release_rows("over 30 s"),
+    *_release_rows("evenly"),
+    *_together_rows(),
 ]
 
 

@@ -56,14 +56,20 @@ class World:
         await asyncio.gather(*(worker() for _ in range(TOGETHER)))
 
     async def phases(self, wanted: str, seconds: float) -> None:
-        """Return when every Canary is in this phase. One list a second, by a user who is not counted."""
+        """Return when every Canary is in this phase."""
+        await self.until(lambda canary: canary.get("status", {}).get("phase") == wanted, seconds)
+
+    async def until(self, true: Callable[[Manifest], bool], seconds: float) -> None:
+        """Return when this holds for every Canary. One list every other second, by a user who is not counted."""
         async with asyncio.timeout(seconds):
-            while True:
+            while not all(map(true, await self.client.items(CANARY))):
                 self.operator.process.check()
-                found = [one.get("status", {}).get("phase") for one in await self.client.items(CANARY)]
-                if found.count(wanted) == len(self.names):
-                    return
                 await asyncio.sleep(2.0)
+
+    async def set_steps(self, weight: int) -> None:
+        """Another `stepWeight` for every Canary."""
+        patch = {"spec": {"analysis": {"stepWeight": weight}}}
+        await self.each(lambda namespace, name: self.client.merge(CANARY, namespace, name, patch))
 
     async def set_up(self) -> None:
         """Deployments that have their pods, and the Ingresses in front of them."""

@@ -241,7 +241,7 @@ def killed_at_random(seed: int) -> Play:
 def storm(*answers: int) -> Play:
     """Twice, the server has only refusals for some seconds; the second time not for everybody.
 
-    The first storm goes on until it has been noticed again and again: how often somebody asks is for its backoff to say.
+    The first storm goes on until it has been noticed again and again: how often the operator asks is its own affair.
     """
 
     async def play(stage: Stage) -> None:
@@ -252,7 +252,7 @@ def storm(*answers: int) -> Play:
                 stage.proxy.answers, stage.proxy.share = answers, share
                 await asyncio.sleep(2.5)
                 while share == 1.0 and stage.proxy.hits <= NOTICED:
-                    await asyncio.sleep(0.05)
+                    await asyncio.wait((life,), timeout=0.05)
                 stage.proxy.answers = ()
             await life
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -14,7 +13,7 @@ from typing import Any
 
 from gradatim.api.errors import GradatimError, UnknownProvider
 from gradatim.api.metric_template import MetricProvider
-from gradatim.apps import logs, probes
+from gradatim.apps import logs, probes, thrift
 from gradatim.apps.flags import Flags, parse
 from gradatim.apps.wiring import USER_AGENT, VERSION, Parts, World, assemble, follow
 from gradatim.core.settings import Settings
@@ -58,22 +57,15 @@ async def _main(flags: Flags) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _told_to_stop, stop)
-    _spare_the_collector()
+    thrift.spare_the_collector()
     _check_mesh(flags["mesh-provider"])
     access = auth.load(flags["kubeconfig"], master=flags["master"])
     transport = HttpTransport(access)
     try:
-        async with HttpClient() as http:
+        async with HttpClient() as http, _meanwhile(thrift.give_back()):
             return await run(flags, transport, http, stop)
     finally:
         await transport.close()
-
-
-def _spare_the_collector() -> None:
-    """Tell the garbage collector that what was loaded stays, and to look less often: it took a tenth of all time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 def _told_to_stop(stop: asyncio.Event) -> None:

@@ -32,6 +32,17 @@ def test_a_used_tick_starts_the_interval_anew() -> None:
     assert memory.asleep("10s", 10, 1003) == pytest.approx(7)
 
 
+def test_a_tick_that_is_a_little_late_does_not_delay_the_next() -> None:
+    """So those who were held up together once do not come together ever after."""
+    memory = Memory(RUNNING, NOW + 100, ticks=1000)
+    memory.record(RUNNING, Plan(ticked=True), 1000)
+    assert memory.asleep("10s", 10, 1010.7) == 0
+    memory.record(RUNNING, Plan(ticked=True), 1010.7)
+    assert memory.asleep("10s", 10, 1012) == pytest.approx(8)
+    memory.record(RUNNING, Plan(ticked=True), 1021.5)
+    assert memory.asleep("10s", 10, 1022) == pytest.approx(9.5), "the traffic gets its interval before it is judged"
+
+
 def test_a_tick_used_for_asking_starts_the_interval_anew_and_leaves_the_first_step_to_come() -> None:
     memory = Memory(RUNNING, NOW + 100, ticks=1000)
     memory.record(RUNNING, Plan(asked=True), 1000)

@@ -9,15 +9,19 @@ from gradatim.core.timing import interval_of
 from gradatim.core.verdict import Plan
 from gradatim.engine.site import Learned
 
+REGAINED = 0.1
+"""Share of an interval by which the next tick may come earlier when this one came late."""
+
 
 class Memory:
     """When the last tick was used, what has been told in this phase, and what was learned about the target."""
 
-    __slots__ = ("_last_tick", "_told", "_turned", "failures", "first", "learned")
+    __slots__ = ("_interval", "_last_tick", "_told", "_turned", "failures", "first", "learned")
 
     def __init__(self, status: CanaryStatus, now: float, ticks: float) -> None:
         since = conditions.seconds(status.last_transition_time)
         self._last_tick = ticks - (max(0.0, now - since - 1.0) if since is not None else 0.0)
+        self._interval = 0.0
         self._told: dict[str, float] = {}
         self._turned = False
         self.first = True
@@ -28,17 +32,28 @@ class Memory:
 
     def asleep(self, interval: str, floor: float, ticks: float) -> float:
         """Seconds until the next tick is due; 0 when it is."""
-        return max(0.0, self._last_tick + interval_of(interval, floor) - ticks)
+        self._interval = interval_of(interval, floor)
+        return max(0.0, self._last_tick + self._interval - ticks)
 
     def record(self, before: CanaryStatus, plan: Plan, ticks: float) -> None:
         """Note what a plan that was carried out means for the next looks."""
+        regained = 0.0 if self.first else self._regained(ticks)
         if plan.begins or (plan.status is not None and plan.status.phase is not before.phase):
             self.first = True
             self._turned = True
         elif plan.ticked:
             self.first = False
         if plan.ticked or plan.asked:
-            self._last_tick = ticks
+            self._last_tick = ticks - regained
+
+    def _regained(self, ticks: float) -> float:
+        """How late a tick is, if that is little: the next one keeps to the rhythm.
+
+        Else whoever is held up together once, by a server that takes a breath, would come together ever after, and be
+        held up by each other.
+        """
+        late = ticks - self._last_tick - self._interval
+        return late if 0 < late <= self._interval * REGAINED else 0.0
 
     def untold(self, news: tuple[News, ...], ticks: float) -> list[News]:
         """Those news that have not been told in this phase, or long enough ago; they count as told now.

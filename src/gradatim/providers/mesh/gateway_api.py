@@ -109,7 +109,7 @@ class HttpRoutes:
 
     def restore(self, scene: Scene, seen: Seen) -> Iterable[Manifest]:
         """A route that was there before us as it was; our own goes with the Canary."""
-        return apex_metadata.given_back(scene.canary, seen[self._ref(scene.canary)])
+        return apex_metadata.given_back(scene, seen[self._ref(scene.canary)])
 
     def _ref(self, canary: Canary) -> Ref:
         return Ref(self.resource, canary.namespace, canary.apex)
@@ -119,7 +119,7 @@ class HttpRoutes:
         hosts = list(canary.spec.service.hosts)
         parents = _parents(canary)
         rules = self._rules(canary, to)
-        wanted = apex_metadata.claimed(self.resource, canary, found)
+        wanted = apex_metadata.claimed(self.resource, scene, found)
         spec = wanted.setdefault("spec", {})
         spec["parentRefs"] = parents
         if hosts:

@@ -65,7 +65,7 @@ class WeightedServices:
         canary = scene.canary
         if to.primary + to.canary <= 0:
             raise ProviderError(f"RoutingRule {canary.apex}.{canary.namespace} update failed: no valid weights")
-        wanted = apex_metadata.claimed(TRAEFIK_SERVICE, canary, seen[_ref(canary)])
+        wanted = apex_metadata.claimed(TRAEFIK_SERVICE, scene, seen[_ref(canary)])
         weights = {names.primary_service(canary): to.primary, names.canary_service(canary): to.canary}
         services = [
             _entry(canary, wanted, name, weight)
@@ -81,7 +81,7 @@ class WeightedServices:
 
     def restore(self, scene: Scene, seen: Seen) -> Iterable[Manifest]:
         """A TraefikService that was there before us as it was; our own goes with the Canary."""
-        return apex_metadata.given_back(scene.canary, seen[_ref(scene.canary)])
+        return apex_metadata.given_back(scene, seen[_ref(scene.canary)])
 
 
 def _ref(canary: Canary) -> Ref:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -183,14 +184,16 @@ async def _tester(cluster: LocalCluster) -> AsyncIterator[None]:
     """Ask the canary's pods for what users would ask, as load testers do, so that there is something to judge."""
 
     async def ask(session: aiohttp.ClientSession, address: str) -> None:
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        with contextlib.suppress(aiohttp.ClientError, OSError):
             async with session.get(f"http://{address}:{PORT}/"):
                 pass
 
     async def work() -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
             while True:
-                await asyncio.gather(*(ask(session, address) for address in set(_addresses(cluster))))
+                found = await asyncio.gather(*(ask(session, to) for to in _addresses(cluster)), return_exceptions=True)
+                for error in filter(None, found):
+                    print(f"the tester could not ask: {error!r}", file=sys.stderr, flush=True)
                 await asyncio.sleep(0.1)
 
     task = asyncio.create_task(work())
@@ -201,10 +204,14 @@ async def _tester(cluster: LocalCluster) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _addresses(cluster: LocalCluster) -> Iterator[str]:
+def _addresses(cluster: LocalCluster) -> set[str]:
     """Where the ready pods behind the canary Service are."""
+    return set(_ready(cluster))
+
+
+def _ready(cluster: LocalCluster) -> Iterator[str]:
     for found in cluster.store.scan(ENDPOINT_SLICE, NAMESPACE):
         if found["metadata"]["labels"].get("kubernetes.io/service-name") == f"{APP}-canary":
-            for endpoint in found["endpoints"]:
+            for endpoint in found.get("endpoints") or ():
                 if endpoint["conditions"]["ready"]:
                     yield endpoint["addresses"][0]

@@ -4,10 +4,10 @@
 
 For each number of Canaries, on a fresh control plane (etcd, kube-apiserver, kube-controller-manager; pods are pretended
 and ready after half a second): NGINX, interval 10 s, stepWeight 20, maxWeight 100, one built-in metric. All are
-initialized, left alone for a minute, and released, once at once (up to 100) and once evenly, three or four a second: a
-rollout costs the control plane about a hundred requests, and everything shares this machine. Then all get so many
-steps that they are in their analysis together, and the steps of a minute are looked at. Requests are those of the API
-server's audit log; times are from the moment it received one request to the moment it received another.
+initialized, left alone for a minute, and released: up to 100 at once, of more a hundred, and all evenly, three or four
+a second. A rollout costs the control plane about a hundred requests, and everything shares this machine. Then all get
+so many steps that they are in their analysis together, and the steps of a minute are looked at. Requests are those of
+the API server's audit log; times are from the moment it received one request to the moment it received another.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ async def measure(count: int) -> Figures:
         figures["idle"] = await idle(cluster)
         if count <= AT_ONCE:
             figures["at once"] = await release(cluster, "registry.example/app:2", 0.0)
+        if count > AT_ONCE:
+            figures["a hundred"] = await release(cluster.part(AT_ONCE), "registry.example/app:2", SPREAD * AT_ONCE)
         if count > 1:
             figures["evenly"] = await release(cluster, "registry.example/app:3", SPREAD * count)
             figures["together"] = await step_together(cluster, "registry.example/app:4")
@@ -255,6 +257,7 @@ ROWS: list[tuple[str, str, Show]] = [
     ("  share of a core", "idle CPU", lambda one: f"{one['idle']['cpu_share']:.2%}"),
     ("  RSS, MiB", "RSS", lambda one: f"{one['idle']['memory']['now']:.0f}"),
     *_release_rows("at once"),
+    *_release_rows("a hundred"),
     *_release_rows("evenly"),
     *_together_rows(),
 ]

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeAlias
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -38,12 +39,21 @@ TOGETHER = 50
 """Requests of the bench under way at once."""
 
 
+Names: TypeAlias = tuple[tuple[str, str], ...]
+"""Namespace and name of each Canary, its target and its Ingress."""
+
+
 class World:
     """Everything that runs, for one number of Canaries."""
 
-    def __init__(self, plane: ControlPlane, client: Client, operator: Operator, releases: Audit, count: int) -> None:
+    def __init__(self, plane: ControlPlane, client: Client, operator: Operator, releases: Audit, names: Names) -> None:
         self.plane, self.client, self.operator, self.releases = plane, client, operator, releases
-        self.names = tuple((f"team-{number // PER_NAMESPACE}", f"app-{number}") for number in range(count))
+        self.names = names
+
+    def part(self, count: int) -> World:
+        """The same with so many of the Canaries, taken from all over."""
+        some = self.names[:: len(self.names) // count][:count]
+        return World(self.plane, self.client, self.operator, self.releases, some)
 
     async def each(self, work: Callable[[str, str], Awaitable[object]]) -> None:
         """Do something for every Canary, some at a time."""
@@ -60,9 +70,14 @@ class World:
         await self.until(lambda canary: canary.get("status", {}).get("phase") == wanted, seconds)
 
     async def until(self, true: Callable[[Manifest], bool], seconds: float) -> None:
-        """Return when this holds for every Canary. One list every other second, by a user who is not counted."""
+        """Return when this holds for all of these Canaries. A list every other second, by a user who is not counted."""
+        mine = set(self.names)
+
+        def holds(canary: Manifest) -> bool:
+            return (canary["metadata"]["namespace"], canary["metadata"]["name"]) not in mine or true(canary)
+
         async with asyncio.timeout(seconds):
-            while not all(map(true, await self.client.items(CANARY))):
+            while not all(map(holds, await self.client.items(CANARY))):
                 self.operator.process.check()
                 await asyncio.sleep(2.0)
 
@@ -125,7 +140,8 @@ async def world(count: int) -> AsyncIterator[World]:
                 flags = {"metrics-server": prometheus, "mesh-provider": "nginx"}
                 operator = await Operator.start(plane, client, account, flags, log=log)
                 try:
-                    yield World(plane, client, operator, Audit(plane.audit, KUBECTL), count)
+                    names = tuple((f"team-{number // PER_NAMESPACE}", f"app-{number}") for number in range(count))
+                    yield World(plane, client, operator, Audit(plane.audit, KUBECTL), names)
                 finally:
                     operator.stop()
 

@@ -205,11 +205,13 @@ async def follow(client: Client, namespace: str, reasons: list[str]) -> None:
 
 
 async def settled(list_: List) -> dict[str, Any]:
-    """What is seen once it has not changed for a while."""
+    """What is seen once it has not changed for a while, and no pod is on its way out."""
 
     async def look() -> tuple[dict[str, Any], bool]:
         found = await seen(list_)
-        return found, found["status"].get("observedGeneration") == found["generation"]
+        status = found["status"]
+        ends = not status.get("terminatingReplicas")
+        return found, ends and status.get("observedGeneration") == found["generation"]
 
     return await quiet(look)
 

@@ -90,7 +90,7 @@ async def measure(count: int) -> Figures:
         figures["idle"] = await idle(cluster)
         if count <= AT_ONCE:
             figures["at once"] = await release(cluster, "registry.example/app:2", 0.0)
-        if count > AT_ONCE:
+        else:
             figures["a hundred"] = await release(cluster.part(AT_ONCE), "registry.example/app:2", SPREAD * AT_ONCE)
         if count > 1:
             figures["evenly"] = await release(cluster, "registry.example/app:3", SPREAD * count)

@@ -191,8 +191,8 @@ async def _tester(cluster: LocalCluster) -> AsyncIterator[None]:
     async def work() -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session:
             while True:
-                found = await asyncio.gather(*(ask(session, to) for to in _addresses(cluster)), return_exceptions=True)
-                for error in filter(None, found):
+                asking = (ask(session, address) for address in set(_addresses(cluster)))
+                for error in filter(None, await asyncio.gather(*asking, return_exceptions=True)):
                     print(f"the tester could not ask: {error!r}", file=sys.stderr, flush=True)
                 await asyncio.sleep(0.1)
 
@@ -204,12 +204,8 @@ async def _tester(cluster: LocalCluster) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _addresses(cluster: LocalCluster) -> set[str]:
+def _addresses(cluster: LocalCluster) -> Iterator[str]:
     """Where the ready pods behind the canary Service are."""
-    return set(_ready(cluster))
-
-
-def _ready(cluster: LocalCluster) -> Iterator[str]:
     for found in cluster.store.scan(ENDPOINT_SLICE, NAMESPACE):
         if found["metadata"]["labels"].get("kubernetes.io/service-name") == f"{APP}-canary":
             for endpoint in found.get("endpoints") or ():

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from gradatim.ports.objects import Manifest
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that needs the control plane, directly or through another fixture."""
+    """Mark every test that needs the control plane, directly or through another fixture.
+
+    First of all: pytest-xdist reads the groups in the same hook, and does not see those that come after it.
+    """
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)

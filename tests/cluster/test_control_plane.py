@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from cluster.client import NODE, POD, Client, path
@@ -113,3 +115,10 @@ async def test_the_api_server_survives_a_crash_and_so_do_the_nodes(
 
 async def _none(client: Client, namespace: str) -> bool:
     return not await client.items(POD, namespace)
+
+
+def test_all_that_need_it_go_to_one_worker(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+    """Else each worker starts a control plane of its own, and plays again what a module plays once."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    grouped = request.config.getoption("loadgroup", default=False)
+    assert workers == 1 or not grouped or request.node.nodeid.endswith("@cluster")

@@ -129,7 +129,8 @@ class _Story:
         healthy = Case(HEALTHY, [])
         await self._apply(*(one for case in (healthy, *CASES) for one in case.beside()))
         began = time.monotonic()
-        await self._apply(*(case.canary() for case in (healthy, *CASES)))
+        await self._apply(healthy.canary())  # the first: of two for one target the older one is in the right
+        await self._apply(*(case.canary() for case in CASES))
         await self._phase(HEALTHY, "Initialized")
         initialized = time.monotonic() - began
         await asyncio.sleep(max(0.0, began + WITHIN + 1 - time.monotonic()))

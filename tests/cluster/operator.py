@@ -17,14 +17,16 @@ import aiohttp
 import yaml
 
 from cluster.audit import Audit
-from cluster.client import Client, path
+from cluster.client import NAMESPACE, Client, Refused, path
 from cluster.control_plane import ControlPlane, Credentials
 from cluster.namespaces import SERVICE_ACCOUNT, make_namespace, until
 from cluster.processes import Process, free_port
-from gradatim.ports.objects import Manifest
+from gradatim.ports.objects import CANARY, Manifest
 
 COMMAND = (sys.executable, "-m", "gradatim.apps.cli")
 START_LIMIT = 30.0
+LEAVING_LIMIT = 120.0
+"""Seconds for namespaces to go: the garbage of many tests is collected at once."""
 _HOME = "gradatim-system"
 _CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
 _ROLES = {"ClusterRole", "Role"}
@@ -104,7 +106,13 @@ class Operator:
         program: Sequence[str] = COMMAND,
         environ: Mapping[str, str] | None = None,
     ) -> Operator:
-        """Start it with these flags (names without dashes) and wait until it is ready; `server` may be a proxy."""
+        """Start it with these flags (names without dashes) and wait until it is ready; `server` may be a proxy.
+
+        One that watches everything would want to tell of the Canaries of earlier tests while they go with their
+        namespaces, which take no events any more: they are waited for.
+        """
+        if "namespace" not in flags:
+            await until(lambda: _undisturbed(client), "the end of the Canaries of earlier tests", LEAVING_LIMIT)
         label, port = f"operator-{secrets.token_hex(3)}", free_port()
         credentials = await account.credentials(client)
         config = credentials.kubeconfig(plane.home / f"{label}.kubeconfig", server)
@@ -156,6 +164,18 @@ class Operator:
     def thaw(self) -> None:
         """Let a frozen one go on."""
         self.process.signal(signal.SIGCONT)
+
+
+async def _undisturbed(client: Client) -> bool:
+    """Whether no Canary is left in a namespace that is on its way out."""
+    try:
+        homes = {canary["metadata"]["namespace"] for canary in await client.items(CANARY)}
+    except Refused:  # nobody has installed the kind yet
+        return True
+    leaving = {
+        one["metadata"]["name"] for one in await client.items(NAMESPACE) if one["metadata"].get("deletionTimestamp")
+    }
+    return not homes & leaving
 
 
 def _moved(manifest: Manifest, namespace: str) -> Manifest:

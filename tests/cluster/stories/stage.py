@@ -74,8 +74,6 @@ async def play(plane: ControlPlane, stories: Sequence[Timeline], log: Path) -> P
         # Names of the cluster are found by the scripted Prometheus, which answers to all of them.
         environ = {"HTTP_PROXY": prometheus.url, "NO_PROXY": "127.0.0.1"}
         flags = servers.flags()
-        # Others' Canaries go with their namespaces, which take no events any more.
-        await until(lambda: _none(admin), "the end of the Canaries of other tests", 120.0)
         operator = await Operator.start(plane, admin, account, flags, server=proxy.url, log=log, environ=environ)
         try:
             for number, story in enumerate(stories):
@@ -102,10 +100,6 @@ async def play(plane: ControlPlane, stories: Sequence[Timeline], log: Path) -> P
             owning=watcher.owning,
             warnings=watcher.warnings,
         )
-
-
-async def _none(admin: Client) -> bool:
-    return not await admin.items(CANARY)
 
 
 async def _lives(operator: Operator) -> None:

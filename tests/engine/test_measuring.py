@@ -18,7 +18,14 @@ from gradatim.ports.mesh import QueryScope
 from gradatim.providers import registry
 
 SCOPE = QueryScope(
-    name="shop", namespace="test", target="shop", service="shop", ingress="web", route="shop", interval="2m"
+    name="shop",
+    namespace="test",
+    kind="Deployment",
+    target="shop",
+    service="shop",
+    ingress="web",
+    route="shop",
+    interval="2m",
 )
 QUERIES = registry.mesh("nginx").queries
 RATE, DURATION = QUERIES.success_rate(SCOPE), QUERIES.duration(SCOPE)

@@ -14,6 +14,7 @@ from gradatim.core.addresses import without_password
 from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.ratio import denominator
 from gradatim.core.templates import TemplateError, render
+from gradatim.core.validation import QUERY_NAMES
 from gradatim.engine.library import Library
 from gradatim.engine.site import Site
 from gradatim.ports.errors import ProviderError
@@ -213,6 +214,7 @@ def query_scope(canary: Canary, metric: Metric, window: str) -> QueryScope:
     return QueryScope(
         name=canary.name,
         namespace=canary.namespace,
+        kind=canary.kind,
         target=canary.target,
         service=canary.apex,
         ingress=spec.ingress_ref.name if spec.ingress_ref is not None else canary.target,
@@ -224,4 +226,4 @@ def query_scope(canary: Canary, metric: Metric, window: str) -> QueryScope:
 
 def names_of(scope: QueryScope) -> dict[str, str | Mapping[str, str]]:
     """The functions that a query's template may call."""
-    return {field: getattr(scope, field) for field in scope.__struct_fields__}
+    return {name: getattr(scope, name) for name in QUERY_NAMES}

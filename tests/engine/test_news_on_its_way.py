@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gradatim.api.alert_provider import AlertProvider, AlertProviderSpec
 from gradatim.api.canary import Alert as WantedAlert
 from gradatim.api.canary import Analysis, Canary, CanarySpec, ObjectRef, Webhook
 from gradatim.api.status import CanaryStatus, Phase
@@ -19,6 +20,7 @@ from gradatim.engine.hooks import Caller
 from gradatim.engine.newsroom import Edition, Newsroom
 from gradatim.engine.recorder import AT_ONCE, Recorder
 from gradatim.kube.errors import AlreadyExists, Forbidden, NotFound, Unavailable
+from gradatim.ports.errors import Missing
 from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
 from gradatim.ports.notifier import Address
 from gradatim.ports.objects import CANARY, Manifest, Ref
@@ -90,8 +92,16 @@ class Secrets:
     async def secret(self, namespace: str, name: str, owner: Ref | None = None) -> dict[str, str]:
         if name == "away":
             raise Unavailable("the API server is down")
-        assert (namespace, owner) == ("test", KEY)
+        assert (namespace, owner) in {("test", KEY), ("test", None)}
         return {"token": "abc"}
+
+    def provider(self, namespace: str, name: str) -> AlertProvider:
+        """A room whose Secret is named like it, and holds no address; `two` needs none."""
+        if name == "nowhere":
+            raise Missing("no such provider")
+        by_address = AlertProviderSpec("slack", address="http://two/")
+        by_secret = AlertProviderSpec("slack", secret_ref=ObjectRef(name))
+        return AlertProvider(name, namespace, by_address if name == "two" else by_secret)
 
 
 def newsroom(server: ApiServer, rooms: Rooms, **more: Any) -> Newsroom:
@@ -276,6 +286,23 @@ async def test_the_room_of_the_operator_hears_of_canaries_that_name_none() -> No
         ("Failed checks threshold", "1"),
         ("Progress deadline", "600s"),
         ("Traffic routing", "Weight step: 20 max: 60"),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_room_that_cannot_be_found_does_not_keep_an_alert_from_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rooms = Rooms()
+    wanted = tuple(WantedAlert(name=name, provider_ref=ObjectRef(name)) for name in ("away", "guard", "nowhere", "two"))
+    shop = msgspec.structs.replace(SHOP, spec=msgspec.structs.replace(SPEC, analysis=Analysis(alerts=wanted)))
+    alerts = Alerts(Settings(), Secrets(), rooms)  # type: ignore[arg-type]
+    await alerts.send(shop, Alert(text="Failed", severity="error"))
+    assert [request.url for request in rooms.requests] == ["http://two/"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "alert provider away.test secretRef error: the API server is down",
+        "alert provider guard.test secret does not contain an address",
+        "alert provider nowhere.test error: no such provider",
     ]
 
 

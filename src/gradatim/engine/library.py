@@ -13,7 +13,7 @@ from gradatim.api.errors import GradatimError, InvalidField, UnknownProvider
 from gradatim.api.metric_template import MetricTemplate
 from gradatim.core.problems import Problem
 from gradatim.core.templates import TemplateError, check
-from gradatim.core.validation import QUERY_NAMES
+from gradatim.core.validation import ONLY_TELL, QUERY_NAMES
 from gradatim.engine import apprise_rooms, logins
 from gradatim.kube.cache import Cache
 from gradatim.kube.errors import Forbidden, NotFound
@@ -89,7 +89,7 @@ class Library:
         for index, hook in enumerate(canary.spec.analysis.webhooks):
             if hook.secret_ref is not None:
                 path = f"spec.analysis.webhooks[{index}].secretRef"
-                blocks = hook.kind not in ("event", "post-rollout")  # those only tell; the others decide
+                blocks = hook.kind not in ONLY_TELL
                 found += await self._login_problems(key, canary.namespace, hook.secret_ref.name, path, blocks)
         return found
 

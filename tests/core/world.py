@@ -287,8 +287,8 @@ class World:
 
     def _tell(self, item: Event | Alert) -> None:
         match item:
-            case Event(text=text, warning=warning, once=once):
-                self.told.append(f"{'W' if warning else 'N'} {text}")
+            case Event(text=text, warning=warning, error=error, once=once):
+                self.told.append(f"{'E' if error else 'W' if warning else 'N'} {text}")
                 if once:
                     self.forgettable.add(self.told[-1])
             case Alert(text=text, severity=severity, details=details):

@@ -288,6 +288,12 @@ def no_rollback_wanted(hook: str) -> Event:
     return normal(f"Rollback hook {hook} not signaling a rollback", once=f"rollback/{hook}")
 
 
+def rollback_hook_not_asked(hook: str, error: str) -> Event:
+    """A rollback hook gives no answer, which is no wish for a rollback; told once a phase."""
+    text = f"Rollback hook {hook} cannot be asked, so that nobody can have a rollback by it: {error}"
+    return failure(text, once=f"no answer/{hook}")
+
+
 def rollback_wanted(canary: Canary, hook: str) -> tuple[News, ...]:
     """Somebody asked for a rollback."""
     return (

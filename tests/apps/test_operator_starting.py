@@ -119,6 +119,16 @@ async def test_a_metrics_server_that_does_not_answer_is_told_and_holds_nothing_u
 
 
 @pytest.mark.asyncio
+async def test_a_room_without_a_channel_is_told_and_holds_nothing_up(tmp_path: Path) -> None:
+    async with place(tmp_path) as there:
+        program = there.start("-slack-url=http://127.0.0.1:9/")
+        await there.create(*shop())
+        await there.phase("Initialized")
+        errors = [line["msg"] for line in program.lines() if line["level"] == "error"]
+        assert errors[0] == "Notifier empty Slack channel: set -slack-channel"
+
+
+@pytest.mark.asyncio
 async def test_a_metrics_server_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
     async with place(tmp_path) as there, silence() as url:
         program = there.start(f"-metrics-server={url}")

@@ -164,3 +164,11 @@ async def test_sides_of_a_ratio_that_do_not_meet_are_no_zero() -> None:
 async def test_errors_are_not_counted_as_zero_when_their_number_cannot_be_asked_for() -> None:
     found = await measured(Prometheus({"all": 3.0}, down="errors"), name="errors", query="errors / all")
     assert isinstance(found, QueryFailed)
+
+
+@pytest.mark.asyncio
+async def test_a_query_that_cannot_be_rendered_is_not_sent() -> None:
+    prometheus = Prometheus({})
+    found = await measured(prometheus, name="errors", query="errors{{ what }}")
+    assert isinstance(found, QueryFailed)
+    assert not prometheus.asked

@@ -32,7 +32,7 @@ Words in capitals stand for what varies: `CANARY`, `NAMESPACE` and `TARGET` are 
 a number, `REASON` and `ERROR` a sentence about what is wrong.
 """
 
-_BUILDERS = ("normal", "warning")
+_BUILDERS = ("normal", "warning", "failure")
 _WORDS: dict[str, Any] = {
     "changed": ("OBJECT",),
     "error": "ERROR",

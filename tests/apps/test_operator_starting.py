@@ -110,11 +110,22 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_metrics_server_that_does_not_answer_is_told_and_holds_nothing_up(tmp_path: Path) -> None:
     async with place(tmp_path) as there:
-        program = there.start("-metrics-server=http://127.0.0.1:9")
+        program = there.start("-metrics-server=http://me:HIDDEN@127.0.0.1:9")
         await there.create(*shop())
         await there.phase("Initialized")
         errors = [line["msg"] for line in program.lines() if line["level"] == "error"]
-        assert errors[0].startswith("Metrics server http://127.0.0.1:9 unreachable ")
+        assert errors[0].startswith("Metrics server http://me:xxxxx@127.0.0.1:9 unreachable ")
+        assert not [text for text in program.messages() if "HIDDEN" in text]
+
+
+@pytest.mark.asyncio
+async def test_a_room_without_a_channel_is_told_and_holds_nothing_up(tmp_path: Path) -> None:
+    async with place(tmp_path) as there:
+        program = there.start("-slack-url=http://127.0.0.1:9/")
+        await there.create(*shop())
+        await there.phase("Initialized")
+        errors = [line["msg"] for line in program.lines() if line["level"] == "error"]
+        assert errors[0] == "Notifier empty Slack channel: set -slack-channel"
 
 
 @pytest.mark.asyncio

@@ -5,7 +5,7 @@ status laid over that of a Canary at rest), optional `with` (happenings before t
 
     - tick: Progressing 90/10 w10 i0 f0 up      # the interval passes; or `look`: a second passes; or `now`: no time
       do: {routes: 67/33}                       # happens before; the verbs are the methods of `Happenings`
-      events: [N text, W text]                  # exactly these, in this order; none if left out
+      events: [N text, W text, E text]          # exactly these, in this order; none if left out
       alerts: [warn: text]                      # the same
       writes: [routes 90/10, status …]          # compared where written down
       calls: [gate Progressing]                 # hooks called and the phase they were told, where written down

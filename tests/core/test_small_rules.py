@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from gradatim.api.canary import Analysis, Canary
 from gradatim.api.decode import decode_canary
 from gradatim.api.status import Phase
 from gradatim.core import conditions, names, news
-from gradatim.core.ratio import denominator
+from gradatim.core.ratio import Ratio, ratio
 from gradatim.core.session import LENGTH, value
 from gradatim.core.timing import DEFAULT_INTERVAL, interval_of
 from gradatim.core.weights import Routes, max_weight, next_weight, split
@@ -28,15 +29,16 @@ def canary(**service: str) -> Canary:
     return decode_canary({"metadata": {"name": "shop", "namespace": "test"}, "spec": spec})
 
 
-@pytest.mark.parametrize("ratio", RATIOS, ids=lambda ratio: ratio["query"])
-def test_the_denominator_of(ratio: dict[str, str | None]) -> None:
-    assert denominator(str(ratio["query"])) == ratio["denominator"]
+@pytest.mark.parametrize("case", RATIOS, ids=lambda case: case["query"])
+def test_the_ratio_in(case: dict[str, Any]) -> None:
+    wanted = case["is"] and Ratio(case["is"][0], case["is"][1], case.get("at_zero", 0.0))
+    assert ratio(case["query"]) == wanted
 
 
-@given(st.text(alphabet="ab/*()[]{}\"'`\\ +<1", max_size=20))
-def test_no_query_confuses_the_search_for_a_denominator(query: str) -> None:
-    found = denominator(query)
-    assert found is None or found in query
+@given(st.text(alphabet="ab/*()[]{}\"'`\\ +-<1", max_size=20))
+def test_no_query_confuses_the_search_for_a_ratio(query: str) -> None:
+    found = ratio(query)
+    assert found is None or (found.numerator in query and found.denominator in query)
 
 
 @given(st.integers(-300, 300))

@@ -109,7 +109,7 @@ class World:
     busy: str = ""
     """Why pods that are to go still get requests."""
     hooks: dict[str, str] = field(default_factory=dict)
-    """What hooks refuse with; those not named agree."""
+    """What hooks refuse with, or how asking them fails (`POST …`); those not named agree."""
     metrics: dict[str, Value | NoValues | QueryFailed] = field(default_factory=dict)
     """What metrics say, by name; 100 unless named."""
     offline: str = ""
@@ -259,7 +259,9 @@ class World:
     def _hook(self, question: verdict.HookSays) -> HookPassed | HookFailed:
         name = self.canary.spec.analysis.webhooks[question.index].name
         self.calls.append(f"{name} {question.phase.value}")
-        return HookFailed(self.hooks[name]) if name in self.hooks else HookPassed()
+        if name not in self.hooks:
+            return HookPassed()
+        return HookFailed(self.hooks[name], answered=not self.hooks[name].startswith("POST "))
 
     # Carrying out ----------------------------------------------------------------------------------------------------
 
@@ -287,8 +289,8 @@ class World:
 
     def _tell(self, item: Event | Alert) -> None:
         match item:
-            case Event(text=text, warning=warning, once=once):
-                self.told.append(f"{'W' if warning else 'N'} {text}")
+            case Event(text=text, warning=warning, error=error, once=once):
+                self.told.append(f"{'E' if error else 'W' if warning else 'N'} {text}")
                 if once:
                     self.forgettable.add(self.told[-1])
             case Alert(text=text, severity=severity, details=details):

@@ -566,4 +566,4 @@ async def test_a_hook_all_the_way(client: HttpClient) -> None:
         assert pauses == [1, 0]
     async with serving(hang) as url:
         failed = await call(Webhook("load", url, timeout="50ms"), b"{}", client, Clock(), sleep)
-    assert failed == HookFailed(f"POST {url} giving up after 1 attempt(s): no answer within 50ms")
+    assert failed == HookFailed(f"POST {url} giving up after 1 attempt(s): no answer within 50ms", answered=False)

@@ -85,6 +85,16 @@ async def test_a_missing_key_is_told_and_no_value(data: dict[str, str], what: st
 
 
 @pytest.mark.asyncio
+async def test_bytes_that_are_no_text_matter_only_under_a_key_that_is_read() -> None:
+    found = secret(token="a")
+    found["data"]["keystore.jks"] = base64.b64encode(b"\xfe\xed\xfe\xed").decode()
+    assert await told(Cache(found), webhooks=[hook()]) == []
+    found["data"]["hmacKey"] = base64.b64encode(b"\xfe").decode()
+    ((text, blocks),) = await told(Cache(found), webhooks=[hook()])
+    assert (text.split(": ", 2)[2], blocks) == ("hmacKey of secret guard.test is no text", True)
+
+
+@pytest.mark.asyncio
 async def test_a_secret_that_may_not_be_read_is_told() -> None:
     cache = Cache(secret(token="a"))
     cache.forbidden = True

@@ -1,4 +1,4 @@
-"""Counting the samples of a value: who knows how many there were, and what is asked for that."""
+"""What a measurement says: numbers, ratios without one of their sides, and how many samples a value stands on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from gradatim.ports.mesh import QueryScope
 from gradatim.providers import registry
 
 SCOPE = QueryScope(
-    name="shop", namespace="test", target="shop", service="shop", ingress="web", route="shop", interval="2m"
+    name="shop",
+    namespace="test",
+    kind="Deployment",
+    target="shop",
+    service="shop",
+    ingress="web",
+    route="shop",
+    interval="2m",
 )
 QUERIES = registry.mesh("nginx").queries
 RATE, DURATION = QUERIES.success_rate(SCOPE), QUERIES.duration(SCOPE)
@@ -116,3 +123,52 @@ async def test_a_count_that_cannot_be_asked_for_is_no_measurement() -> None:
     wrong = await measured(prometheus, **{**own, "samplesQuery": "{{ what }}"}, query="up")
     assert isinstance(wrong, QueryFailed)
     assert "not defined" in wrong.message
+
+
+GOOD = (
+    'sum( rate( nginx_ingress_controller_requests{ namespace="test", ingress="web", canary!="", status!~"5.*" }[2m] ) )'
+)
+
+
+@pytest.mark.asyncio
+async def test_a_release_that_has_only_answered_errors_has_a_success_rate_of_zero() -> None:
+    prometheus = Prometheus({ALL: 0.75})
+    assert await measured(prometheus, name="request-success-rate") == Value(0.0)
+    assert prometheus.asked == [RATE, ALL, GOOD]
+
+
+@pytest.mark.asyncio
+async def test_a_release_without_traffic_has_no_success_rate() -> None:
+    assert await measured(Prometheus({}), name="request-success-rate") == NoValues()
+    assert await measured(Prometheus({ALL: 0.0}), name="request-success-rate") == NoValues()
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [("errors / all * 100", 0.0), ("100 * (errors / all)", 0.0), ("100 - errors / all * 100", 100.0)],
+)
+@pytest.mark.asyncio
+async def test_a_healthy_application_has_no_errors_although_it_has_no_series_of_them(query: str, value: float) -> None:
+    found = await measured(Prometheus({"all": 3.0}), name="errors", query=query)
+    assert found == Value(value)
+
+
+@pytest.mark.asyncio
+async def test_sides_of_a_ratio_that_do_not_meet_are_no_zero() -> None:
+    """Both are there, and there is no quotient: their labels differ, and would for a release without errors too."""
+    found = await measured(Prometheus({"all": 3.0, "errors": 2.0}), name="errors", query="errors / all")
+    assert found == NoValues()
+
+
+@pytest.mark.asyncio
+async def test_errors_are_not_counted_as_zero_when_their_number_cannot_be_asked_for() -> None:
+    found = await measured(Prometheus({"all": 3.0}, down="errors"), name="errors", query="errors / all")
+    assert isinstance(found, QueryFailed)
+
+
+@pytest.mark.asyncio
+async def test_a_query_that_cannot_be_rendered_is_not_sent() -> None:
+    prometheus = Prometheus({})
+    found = await measured(prometheus, name="errors", query="errors{{ what }}")
+    assert isinstance(found, QueryFailed)
+    assert not prometheus.asked

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
 import pytest
 
 from gradatim.ports.mesh import QueryScope
 from gradatim.providers import registry
 
 SCOPE = QueryScope(
-    name="cart", namespace="shop", target="cart-v1", service="cart", ingress="web", route="cart-v1", interval="1m"
+    name="cart",
+    namespace="shop",
+    kind="Deployment",
+    target="cart-v1",
+    service="cart",
+    ingress="web",
+    route="cart-v1",
+    interval="1m",
 )
 _NGINX = 'namespace="shop", ingress="web", canary!=""'
 _TRAEFIK = 'service=~"shop-cart-canary-[0-9a-zA-Z-]+@kubernetescrd"'
@@ -68,3 +78,21 @@ def test_durations_are_asked_by_the_table(mesh: str) -> None:
 def test_gateways_ask_the_applications(mesh: str) -> None:
     """Gateways have no series in common, so the applications' own are used, as without a mesh."""
     assert registry.mesh(mesh).queries is registry.mesh("kubernetes").queries
+
+
+@pytest.mark.parametrize(
+    ("kind", "canary", "primary"),
+    [
+        ("Deployment", "cart-v1-5d9c7b8f6d-x7k2p", "cart-v1-primary-5d9c7b8f6d-x7k2p"),
+        ("DaemonSet", "cart-v1-x7k2p", "cart-v1-primary-x7k2p"),
+    ],
+)
+def test_applications_are_asked_about_the_pods_of_the_canary_and_not_of_the_primary(
+    kind: str, canary: str, primary: str
+) -> None:
+    queries, scope = registry.mesh("kubernetes").queries, msgspec.structs.replace(SCOPE, kind=kind)
+    for query in (queries.success_rate(scope), queries.duration(scope)):
+        matchers = re.findall(r'kubernetes_pod_name=~"([^"]+)"', query)
+        assert matchers
+        assert all(re.fullmatch(one, canary) for one in matchers)
+        assert not any(re.fullmatch(one, primary) for one in matchers)

@@ -16,6 +16,7 @@ from gradatim.api.metric_template import MetricProvider
 from gradatim.apps import logs, probes, thrift
 from gradatim.apps.flags import Flags, parse
 from gradatim.apps.wiring import USER_AGENT, VERSION, Parts, World, assemble, follow
+from gradatim.core.addresses import without_password
 from gradatim.core.settings import Settings
 from gradatim.engine.clock import Clock
 from gradatim.engine.http import HttpClient
@@ -219,9 +220,9 @@ async def _probe(flags: Flags, http: Http) -> None:
     url = flags["metrics-server"]
     try:
         await registry.source("prometheus").build(MetricProvider("prometheus", url), None, "").online(http)
-        log.info("Connected to metrics server %s", url)
+        log.info("Connected to metrics server %s", without_password(url))
     except ProviderError as error:
-        log.error("Metrics server %s unreachable %s", url, error.message)
+        log.error("Metrics server %s unreachable %s", without_password(url), error.message)
 
 
 def _everywhere(flags: Flags) -> tuple[Notifier, Address] | None:

@@ -80,7 +80,7 @@ def assemble(settings: Settings, world: World) -> Parts:
     telemetry.census(census.count)
     caller = Caller(http=world.http, library=library, clock=clock, sleep=world.sleep)
     newsroom = Newsroom(
-        recorder=Recorder(client, clock.now),
+        recorder=Recorder(client),
         alerts=Alerts(settings, library, world.http, world.everywhere),
         caller=caller,
         now=clock.now,

@@ -90,9 +90,10 @@ def policy_of(metric: Metric, verdict: str) -> str:
 
 
 def _halted(known: Known, complaint: str, policy: str, results: tuple[CheckResult, ...]) -> Halted:
+    told = news.failure if results[-1].verdict == UNKNOWN else news.warning
     if policy == FAIL:
-        return Halted((news.warning(complaint),), why=complaint, results=results)
-    event = news.warning(complaint, once=complaint, every=interval(known))
+        return Halted((told(complaint),), why=complaint, results=results)
+    event = told(complaint, once=complaint, every=interval(known))
     return Halted((event,), why=complaint, results=results, counts=False, fatal=_held_too_long(known, results))
 
 

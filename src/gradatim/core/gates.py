@@ -57,11 +57,12 @@ def overdue(known: Known, hook: Webhook, waiting: str) -> bool:
     return began is not None and int(known.now) - began >= limit > 0
 
 
-def rollback_asked(known: Known) -> tuple[str | None, tuple[str, ...]]:
-    """The first rollback hook that answers with success, if any, and those that were asked before it."""
-    declined: list[str] = []
+def rollback_asked(known: Known) -> tuple[str | None, tuple[tuple[str, HookFailed], ...]]:
+    """The first rollback hook that answers with success, if any, and what those before it said."""
+    declined: list[tuple[str, HookFailed]] = []
     for index, hook in of_kind(known, "rollback"):
-        if not isinstance(known.get(HookSays(index, known.status.phase)), HookFailed):
+        answer = known.get(HookSays(index, known.status.phase))
+        if not isinstance(answer, HookFailed):
             return hook.name, tuple(declined)
-        declined.append(hook.name)
+        declined.append((hook.name, answer))
     return None, tuple(declined)

@@ -12,9 +12,10 @@ class HookPassed(msgspec.Struct, frozen=True):
 
 
 class HookFailed(msgspec.Struct, frozen=True):
-    """The receiver said no, or could not be asked; `text` says why and may be empty."""
+    """The receiver said no, or could not be asked and has not `answered`; `text` says why and may be empty."""
 
     text: str
+    answered: bool = True
 
 
 HookAnswer: TypeAlias = HookPassed | HookFailed

@@ -19,11 +19,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A Kubernetes Event on the Canary, also sent to event hooks.
 
     `phase` is what event hooks are told where it is not the phase at the start of the look. With `once`, another event
-    of that key is not told again in this phase; with `every` (seconds) besides, not before that time has passed.
+    of that key is not told again in this phase; with `every` (seconds) besides, not before that time has passed. An
+    `error` is a warning that the log has as an error: something beside the release does not work.
     """
 
     text: str
     warning: bool = False
+    error: bool = False
     phase: Phase | None = None
     once: str = ""
     every: float | None = None
@@ -59,6 +61,11 @@ def warning(text: str, *, once: str = "", every: float | None = None) -> Event:
     return Event(text=text, warning=True, once=once, every=every)
 
 
+def failure(text: str, *, once: str = "", every: float | None = None) -> Event:
+    """A warning about something that the operator needs and cannot use."""
+    return Event(text=text, warning=True, error=True, once=once, every=every)
+
+
 # Setting up -----------------------------------------------------------------------------------------------------------
 
 
@@ -84,7 +91,7 @@ def sources_online() -> Event:
 
 def sources_offline(text: str) -> Event:
     """A metrics source does not answer; initialization goes on."""
-    return warning(f"Error checking metric providers: {text}", once="sources offline")
+    return failure(f"Error checking metric providers: {text}", once="sources offline")
 
 
 def initialized(canary: Canary) -> tuple[News, ...]:
@@ -279,6 +286,12 @@ def external_check_failed(canary: Canary, hook: str, error: str) -> Event:
 def no_rollback_wanted(hook: str) -> Event:
     """A rollback hook did not ask for a rollback; told once a phase."""
     return normal(f"Rollback hook {hook} not signaling a rollback", once=f"rollback/{hook}")
+
+
+def rollback_hook_not_asked(hook: str, error: str) -> Event:
+    """A rollback hook gives no answer, which is no wish for a rollback; told once a phase."""
+    text = f"Rollback hook {hook} cannot be asked, so that nobody can have a rollback by it: {error}"
+    return failure(text, once=f"no answer/{hook}")
 
 
 def rollback_wanted(canary: Canary, hook: str) -> tuple[News, ...]:

@@ -43,6 +43,8 @@ _HOOK_TYPES = (
     "rollback",
     "confirm-traffic-increase",
 )
+ONLY_TELL = ("event", "post-rollout")
+"""Hooks whose answers decide nothing, so that one that cannot work holds nothing up."""
 _GATES = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 
 
@@ -65,7 +67,8 @@ def _problems(canary: Canary, settings: Settings, traits: Traits, generates_serv
     for index, metric in enumerate(canary.spec.analysis.metrics):
         yield from _metric(metric, f"spec.analysis.metrics[{index}]")
     for index, hook in enumerate(canary.spec.analysis.webhooks):
-        yield from _webhook(hook, f"spec.analysis.webhooks[{index}]")
+        for problem in _webhook(hook, f"spec.analysis.webhooks[{index}]"):
+            yield msgspec.structs.replace(problem, blocks=hook.kind not in ONLY_TELL)
     for index, alert in enumerate(canary.spec.analysis.alerts):
         if alert.severity not in ("", "info", "warn", "error"):
             yield Problem(f"spec.analysis.alerts[{index}].severity", "must be info, warn or error")
@@ -259,7 +262,7 @@ def _webhook(hook: Webhook, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.type", f"is {hook.type}; use one of {', '.join(_HOOK_TYPES)}")
     if not hook.url.startswith(("http://", "https://")):
         yield Problem(f"{path}.url", "must begin with http:// or https://")
-    if len(hook.timeout) > 1:
+    if len(hook.timeout) > 1 and not _is_zero(hook.timeout):
         yield from _duration(hook.timeout, f"{path}.timeout", least=0)
     if hook.retries < 0:
         yield Problem(f"{path}.retries", f"is {hook.retries}; use 0 or more")
@@ -269,6 +272,14 @@ def _webhook(hook: Webhook, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.deadline", f"only gates have one, {hook.kind} is none; use one of {', '.join(_GATES)}")
     if hook.secret_ref is not None and not hook.secret_ref.name:
         yield Problem(f"{path}.secretRef.name", "is required: name a Secret in the Canary's namespace")
+
+
+def _is_zero(duration: str) -> bool:
+    """Whether it is the zero that means the default: every call has a deadline."""
+    try:
+        return parse_duration(duration) == 0
+    except ValueError:
+        return False
 
 
 def _duration(text: str, path: str, *, least: float) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from gradatim.api.canary import Analysis, Canary
-from gradatim.api.errors import UnknownProvider
+from gradatim.api.errors import GradatimError
 from gradatim.core.news import Alert
 from gradatim.core.settings import Settings
 from gradatim.core.strategy import Strategy, strategy_of
@@ -58,17 +58,27 @@ class Alerts:
             name = f"alert provider {wanted.provider_ref.name}.{namespace}"
             try:
                 notifier, address = await self._room(namespace, wanted.provider_ref.name)
-            except (ProviderError, UnknownProvider) as error:
-                log.error("%s error: %s", name, error.message, extra={"canary": message.author})
+            except ProviderError as error:
+                log.error("%s %s", name, error.message, extra={"canary": message.author})
                 continue
             await self._deliver(notifier, address, message, f"{name} send error")
 
     async def _room(self, namespace: str, name: str) -> tuple[Notifier | None, Address]:
-        """Where a provider leads to; without a notifier it is Apprise's business."""
-        provider = self._library.provider(namespace, name).spec
+        """Where a provider leads to; without a notifier it is Apprise's business.
+
+        Raises ProviderError, whose message goes on behind the provider's name.
+        """
+        try:
+            provider = self._library.provider(namespace, name).spec
+            notifier = None if provider.type == apprise_rooms.TYPE else registry.notifier(provider.type)
+        except GradatimError as error:
+            raise ProviderError(f"error: {error.message}") from error
         secret = {}
         if provider.secret_ref is not None:
-            secret = await self._library.secret(namespace, provider.secret_ref.name)
+            try:
+                secret = await self._library.secret(namespace, provider.secret_ref.name)
+            except GradatimError as error:
+                raise ProviderError(f"secretRef error: {error.message}") from error
             if not secret.get("address"):
                 raise ProviderError("secret does not contain an address")
         address = Address(
@@ -78,7 +88,7 @@ class Alerts:
             token=secret.get("token", "").strip(),
             proxy=provider.proxy,
         )
-        return (None if provider.type == apprise_rooms.TYPE else registry.notifier(provider.type)), address
+        return notifier, address
 
     async def _deliver(self, notifier: Notifier | None, address: Address, message: AlertMessage, what: str) -> None:
         if not address.url:

@@ -194,7 +194,8 @@ class Crew:
         key = self._key(canary)
         memory = self._memories[key]
         untold = tuple(memory.untold(news, self._clock.ticks()))
-        self._editions.setdefault(key, []).append(Edition(canary, before.status.phase, untold, plan.afterwards))
+        edition = Edition(canary, before.status.phase, untold, self._clock.now(), plan.afterwards)
+        self._editions.setdefault(key, []).append(edition)
 
     def _key(self, canary: Canary) -> Ref:
         return key_of(canary.namespace, canary.name)

@@ -50,7 +50,7 @@ class Caller:
             secret = await self._library.secret(canary.namespace, ref.name, key)
             return await call(webhook, payload, self._http, self._clock, self._sleep, secret=secret)
         except ProviderError as error:
-            return HookFailed(f"Secret {ref.name}.{canary.namespace}: {error.message}")
+            return HookFailed(f"Secret {ref.name}.{canary.namespace}: {error.message}", answered=False)
 
 
 async def call(
@@ -60,17 +60,17 @@ async def call(
     try:
         timeout, deadline = timeout_of(webhook), _seconds(webhook.retry_deadline)
     except ValueError as error:
-        return HookFailed(str(error))
+        return HookFailed(str(error), answered=False)
     attempt, began = 1, clock.ticks()
     while True:
         outcome = await _send(http, _request(webhook, payload, timeout, secret, clock.now()))
         if isinstance(outcome, HttpResponse) and not _is_temporary(outcome):
             return HookPassed() if 200 <= outcome.status < 300 else HookFailed(_refusal(webhook, outcome))
         if attempt > webhook.retries or (isinstance(outcome, HttpFailure) and not outcome.retryable):
-            return HookFailed(_given_up(webhook, attempt, outcome))
+            return _given_up(webhook, attempt, outcome)
         rest = pause(attempt, outcome)
         if deadline is not None and clock.ticks() - began + rest > deadline:
-            return HookFailed(_given_up(webhook, attempt, outcome))
+            return _given_up(webhook, attempt, outcome)
         await sleep(rest)
         attempt += 1
 
@@ -150,10 +150,10 @@ def _refusal(webhook: Webhook, response: HttpResponse) -> str:
     return f"status {response.status}" if webhook.hide_response else excerpt(response.text, LONGEST_REFUSAL)
 
 
-def _given_up(webhook: Webhook, attempts: int, outcome: HttpResponse | HttpFailure) -> str:
+def _given_up(webhook: Webhook, attempts: int, outcome: HttpResponse | HttpFailure) -> HookFailed:
     text = f"POST {without_password(webhook.url)} giving up after {attempts} attempt(s)"
     if isinstance(outcome, HttpFailure):
         detail = outcome.message
     else:
         detail = f"status {outcome.status}" if webhook.hide_response else excerpt(outcome.text)
-    return f"{text}: {detail}" if detail else text
+    return HookFailed(f"{text}: {detail}" if detail else text, answered=False)

@@ -13,13 +13,15 @@ from gradatim.api.errors import GradatimError, InvalidField, UnknownProvider
 from gradatim.api.metric_template import MetricTemplate
 from gradatim.core.problems import Problem
 from gradatim.core.templates import TemplateError, check
-from gradatim.core.validation import QUERY_NAMES
+from gradatim.core.validation import ONLY_TELL, QUERY_NAMES
 from gradatim.engine import apprise_rooms, logins
 from gradatim.kube.cache import Cache
 from gradatim.kube.errors import Forbidden, NotFound
 from gradatim.ports.errors import Missing, ProviderError
 from gradatim.ports.objects import ALERT_PROVIDER, METRIC_TEMPLATE, SECRET, Manifest, Ref, Resource
 from gradatim.providers import registry
+
+_KEYS = frozenset({"address", logins.TOKEN, logins.USERNAME, logins.PASSWORD, logins.HMAC_KEY})
 
 
 class Library:
@@ -48,7 +50,11 @@ class Library:
             raise ProviderError(error.message) from error
 
     async def secret(self, namespace: str, name: str, owner: Ref | None = None) -> dict[str, str]:
-        """The decoded data of a Secret; raises ProviderError, never with a value of it in the message."""
+        """The texts in a Secret; raises ProviderError, never with a value of it in the message.
+
+        Bytes that are no text are left out, as under a key that is somebody else's; under one that is read here they
+        are an error, since a hook without its signature must not look like one that has none.
+        """
         ref = Ref(SECRET, namespace, name)
         try:
             await self._cache.want(ref, owner or ref)
@@ -57,11 +63,14 @@ class Library:
         found = self._cache.get(ref)
         if found is None:
             raise Missing(f'secrets "{name}" not found')
-        try:
-            data = {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise ProviderError(f"secret {name}.{namespace} holds bytes that are no text") from error
-        return data
+        texts = dict[str, str]()
+        for key, value in (found.get("data") or {}).items():
+            try:
+                texts[key] = base64.b64decode(value).decode()
+            except (binascii.Error, UnicodeDecodeError) as error:
+                if key in _KEYS:
+                    raise ProviderError(f"{key} of secret {name}.{namespace} is no text") from error
+        return texts
 
     async def problems(self, key: Ref, canary: Canary) -> list[Problem]:
         """What the Canary refers to and does not exist, or cannot work."""
@@ -80,7 +89,7 @@ class Library:
         for index, hook in enumerate(canary.spec.analysis.webhooks):
             if hook.secret_ref is not None:
                 path = f"spec.analysis.webhooks[{index}].secretRef"
-                blocks = hook.kind not in ("event", "post-rollout")  # those only tell; the others decide
+                blocks = hook.kind not in ONLY_TELL
                 found += await self._login_problems(key, canary.namespace, hook.secret_ref.name, path, blocks)
         return found
 

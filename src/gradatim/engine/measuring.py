@@ -12,8 +12,9 @@ from gradatim.api.errors import UnknownProvider
 from gradatim.api.metric_template import MetricProvider, MetricTemplate
 from gradatim.core.addresses import without_password
 from gradatim.core.measurement import NoValues, QueryFailed, Value
-from gradatim.core.ratio import denominator
+from gradatim.core.ratio import ratio
 from gradatim.core.templates import TemplateError, render
+from gradatim.core.validation import QUERY_NAMES
 from gradatim.engine.library import Library
 from gradatim.engine.site import Site
 from gradatim.ports.errors import ProviderError
@@ -125,8 +126,8 @@ class Measuring:
         scope = query_scope(site.canary, metric, metric.interval or BUILT_IN_WINDOW)
         if metric.samples_query:
             return SamplesQuery(render(metric.samples_query, names_of(scope)))
-        rate = denominator(site.providers.mesh.queries.success_rate(scope))
-        return None if rate is None else SamplesQuery(rate, parse_duration(scope.interval))
+        rate = ratio(site.providers.mesh.queries.success_rate(scope))
+        return None if rate is None else SamplesQuery(rate.denominator, parse_duration(scope.interval))
 
     def _server(self, site: Site) -> Source:
         """Prometheus of the Canary or of the operator; raises ProviderError."""
@@ -198,13 +199,20 @@ class Measuring:
         return msgspec.structs.replace(found, samples=samples)
 
     async def _value(self, source: Source, query: str, now: float) -> Value | NoValues:
-        """The answer to a query; a ratio without numerator is zero when its denominator is above zero."""
+        """The answer to a query; in a ratio of things that are there, what is missing above the line is zero.
+
+        The numerator is asked for last: when it is there, the two sides have labels that do not meet, and the query
+        never has a value.
+        """
         found = await source.measure(query, self._http, now)
-        below = denominator(query) if isinstance(found, NoValues) else None
-        if below is None:
+        parts = ratio(query) if isinstance(found, NoValues) else None
+        if parts is None:
             return found
-        base = await source.measure(below, self._http, now)
-        return Value(0.0) if isinstance(base, Value) and base.value > 0 else found
+        base = await source.measure(parts.denominator, self._http, now)
+        if not isinstance(base, Value) or base.value <= 0:
+            return found
+        above = await source.measure(parts.numerator, self._http, now)
+        return Value(parts.at_zero) if isinstance(above, NoValues) else found
 
 
 def query_scope(canary: Canary, metric: Metric, window: str) -> QueryScope:
@@ -213,6 +221,7 @@ def query_scope(canary: Canary, metric: Metric, window: str) -> QueryScope:
     return QueryScope(
         name=canary.name,
         namespace=canary.namespace,
+        kind=canary.kind,
         target=canary.target,
         service=canary.apex,
         ingress=spec.ingress_ref.name if spec.ingress_ref is not None else canary.target,
@@ -224,4 +233,4 @@ def query_scope(canary: Canary, metric: Metric, window: str) -> QueryScope:
 
 def names_of(scope: QueryScope) -> dict[str, str | Mapping[str, str]]:
     """The functions that a query's template may call."""
-    return {field: getattr(scope, field) for field in scope.__struct_fields__}
+    return {name: getattr(scope, name) for name in QUERY_NAMES}

@@ -34,11 +34,12 @@ PAUSES = (0.5, 2.0, 8.0)
 
 
 class Edition(msgspec.Struct, frozen=True):
-    """The news of one plan: `canary` is as recorded, `phase` as it was when the look began."""
+    """The news of one plan: `canary` is as recorded at Unix time `at`, `phase` as it was when the look began."""
 
     canary: Canary
     phase: Phase
     news: tuple[News, ...]
+    at: float
     afterwards: Phase | None = None
 
 
@@ -96,19 +97,24 @@ class Newsroom:
     async def _one(self, edition: Edition) -> None:
         """The post-rollout hooks of a success come before its last words, those of a failure after, as in Flagger."""
         if edition.afterwards is Phase.SUCCEEDED:
-            await self._post_rollout(edition, Phase.SUCCEEDED, told=Phase.SUCCEEDED)
+            edition = await self._post_rollout(edition, Phase.SUCCEEDED, told=Phase.SUCCEEDED)
         for item in edition.news:
             await self._tell(edition, item)
         if edition.afterwards is Phase.FAILED:
             await self._post_rollout(edition, Phase.FAILED, told=edition.phase)
 
-    async def _post_rollout(self, edition: Edition, phase: Phase, *, told: Phase) -> None:
-        """Call every post-rollout hook with `phase`; the events about them tell event hooks `told`."""
+    async def _post_rollout(self, edition: Edition, phase: Phase, *, told: Phase) -> Edition:
+        """Call every post-rollout hook with `phase`; the events about them tell event hooks `told`.
+
+        What is told afterwards is as late as the last hook's answer.
+        """
         for hook in edition.canary.spec.analysis.webhooks:
             if hook.kind == "post-rollout":
                 payload = hook_payload(edition.canary, hook, phase)
                 error = await self._refusal(edition.canary, hook, payload)
+                edition = msgspec.structs.replace(edition, at=self._now())
                 await self._tell(edition, news.post_rollout(hook.name, error, told))
+        return edition
 
     async def _tell(self, edition: Edition, item: News) -> None:
         try:
@@ -124,27 +130,27 @@ class Newsroom:
 
     async def _event(self, edition: Edition, event: Event) -> None:
         canary = edition.canary
-        log.info(event.text, extra={"canary": _name(canary)})
+        log.log(logging.ERROR if event.error else logging.INFO, event.text, extra={"canary": _name(canary)})
         try:
-            await self._write(canary, event)
+            await self._write(canary, event, edition.at)
         except GradatimError as error:
             log.error("event not written: %s", error.message, extra={"canary": _name(canary)})
         own = tuple(hook for hook in canary.spec.analysis.webhooks if hook.kind == "event")
         for hook in own or self._everywhere:
             phase = event.phase or edition.phase
-            payload = event_payload(canary, hook, phase, event.text, warning=event.warning, now=self._now())
+            payload = event_payload(canary, hook, phase, event.text, warning=event.warning, now=edition.at)
             refusal = await self._refusal(canary, hook, payload)
             if refusal is not None:
                 log.error("error sending event to webhook: %s", refusal, extra={"canary": _name(canary)})
 
-    async def _write(self, canary: Canary, event: Event) -> None:
+    async def _write(self, canary: Canary, event: Event, at: float) -> None:
         """An API server that is away for a moment costs no event: users read releases by them."""
         for pause in PAUSES:
             try:
-                return await self._recorder.record(canary, event)
+                return await self._recorder.record(canary, event, at)
             except (Conflict, Unavailable):
                 await asyncio.sleep(pause)
-        return await self._recorder.record(canary, event)
+        return await self._recorder.record(canary, event, at)
 
     async def _refusal(self, canary: Canary, hook: Webhook, payload: bytes) -> str | None:
         """Call a hook; what went wrong, or None."""

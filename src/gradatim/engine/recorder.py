@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
 
@@ -29,33 +28,32 @@ REMEMBERED = 50
 class Recorder:
     """Writes events; one that says the same as an earlier one of the Canary raises that one's count."""
 
-    def __init__(self, client: Client, now: Callable[[], float]) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._now = now
         self._known: dict[str, OrderedDict[tuple[str, str], tuple[Ref, int]]] = {}
         self._line = asyncio.Semaphore(AT_ONCE)
         self._named_at = 0
 
-    async def record(self, canary: Canary, event: Event) -> None:
-        """Write one event; raises KubeError. When it is told again because of that, it is not written twice."""
+    async def record(self, canary: Canary, event: Event, at: float) -> None:
+        """Write one event of a Unix time; raises KubeError. Told again because of that, it is written once."""
         async with self._line:
-            await self._record(canary, event)
+            await self._record(canary, event, at)
 
-    async def _record(self, canary: Canary, event: Event) -> None:
+    async def _record(self, canary: Canary, event: Event, at: float) -> None:
         known = self._known.setdefault(canary.uid, OrderedDict())
         key = ("Warning" if event.warning else "Normal", event.text)
-        now = timestamp(self._now())
-        ref, count = known.pop(key) if key in known else (self._named(canary), 0)
+        when = timestamp(at)
+        ref, count = known.pop(key) if key in known else (self._named(canary, at), 0)
         known[key] = (ref, count)  # noted before it is sent: the answer may get lost
         if count:
             try:
-                await self._client.patch(ref, {"count": count + 1, "lastTimestamp": now})
+                await self._client.patch(ref, {"count": count + 1, "lastTimestamp": when})
             except NotFound:  # expired after an hour, as events do
-                ref, count = self._named(canary), 0
+                ref, count = self._named(canary, at), 0
                 known[key] = (ref, count)
         if not count:
             with suppress(AlreadyExists):
-                await self._client.create(ref, _manifest(canary, ref.name, key, now))
+                await self._client.create(ref, _manifest(canary, ref.name, key, when))
         known[key] = (ref, count + 1)
         while len(known) > REMEMBERED:
             known.popitem(last=False)
@@ -64,13 +62,13 @@ class Recorder:
         """The Canary is gone."""
         self._known.pop(uid, None)
 
-    def _named(self, canary: Canary) -> Ref:
+    def _named(self, canary: Canary, at: float) -> Ref:
         """A name that is later than those before, as Flagger's are: kubectl shows events of one second by name."""
-        self._named_at = max(int(self._now() * 1e9), self._named_at + 1)
+        self._named_at = max(int(at * 1e9), self._named_at + 1)
         return Ref(EVENT, canary.namespace, f"{canary.name}.{self._named_at:016x}{uuid4().hex[:4]}")
 
 
-def _manifest(canary: Canary, name: str, key: tuple[str, str], now: str) -> Manifest:
+def _manifest(canary: Canary, name: str, key: tuple[str, str], when: str) -> Manifest:
     kind, message = key
     return {
         "apiVersion": "v1",
@@ -88,7 +86,7 @@ def _manifest(canary: Canary, name: str, key: tuple[str, str], now: str) -> Mani
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "type": kind,
-        "firstTimestamp": now,
-        "lastTimestamp": now,
+        "firstTimestamp": when,
+        "lastTimestamp": when,
         "count": 1,
     }

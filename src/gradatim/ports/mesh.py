@@ -17,10 +17,11 @@ from gradatim.ports.scene import Scene, Seen
 
 
 class QueryScope(msgspec.Struct, frozen=True):
-    """What a metric query may refer to; the names are those of the template functions. `interval` is as written."""
+    """What a metric query may refer to. `interval` is as written; `kind` is the target's, for the built-in checks."""
 
     name: str
     namespace: str
+    kind: str
     target: str
     service: str
     ingress: str

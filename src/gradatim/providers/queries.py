@@ -31,8 +31,13 @@ def mean(series: str, matchers: Sequence[str], interval: str, factor: str = "") 
 
 
 def pods(scope: QueryScope) -> str:
-    """The matcher for the pods of a Deployment, which have two suffixes; the primary's name has one word more."""
-    return f'kubernetes_pod_name=~"{scope.target}-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"'
+    """The matcher for the target's pods and not the primary's, whose names have one word more.
+
+    Those of a DaemonSet have one suffix, all others two.
+    """
+    suffix = "[0-9a-zA-Z]+"
+    suffixes = suffix if scope.kind == "DaemonSet" else f"{suffix}(-{suffix})"
+    return f'kubernetes_pod_name=~"{scope.target}-{suffixes}"'
 
 
 def _http(scope: QueryScope) -> tuple[str, str]:

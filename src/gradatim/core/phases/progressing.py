@@ -71,7 +71,10 @@ def _rollback(known: Known) -> tuple[Plan | None, tuple[News, ...]]:
     hook, declined = gates.rollback_asked(known)
     if hook is not None:
         return condemn(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}"), ()
-    return None, tuple(news.no_rollback_wanted(name) for name in declined)
+    return None, tuple(
+        news.no_rollback_wanted(name) if answer.answered else news.rollback_hook_not_asked(name, answer.text)
+        for name, answer in declined
+    )
 
 
 def _under_way(known: Known) -> bool:

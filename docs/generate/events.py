@@ -49,6 +49,7 @@ _WORDS: dict[str, Any] = {
     "text": "TEXT",
     "wanted": "N",
     "weight": "N",
+    "what": "OBJECT",
     "why": "REASON",
 }
 """What a parameter is given, by its name."""

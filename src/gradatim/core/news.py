@@ -127,6 +127,15 @@ def repaired(changed: tuple[str, ...]) -> Event:
     return normal(f"Brought back into shape: {', '.join(changed)}")
 
 
+def unkept(what: str) -> Event:
+    """What we wrote was changed back within an interval; everything else goes on, and it is tried once an interval."""
+    text = (
+        f"{what} does not stay as it was written; look for a webhook or a controller that changes it, or for an API"
+        " server that does not know the field; spec.service.unmanagedMetadata gives up metadata of Services"
+    )
+    return warning(text, once=text)
+
+
 def rerouted(canary: Canary, found: int, wanted: int) -> Event:
     """Somebody changed the weights by hand; they are as they were."""
     return warning(f"Canary weight of {_name(canary)} was {found} instead of {wanted}, set back to {wanted}")

@@ -25,7 +25,18 @@ from gradatim.core.problems import Problem
 from gradatim.core.record import mended, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS, without_shifts
-from gradatim.core.verdict import AddFinalizer, Ask, Known, Plan, References, RemoveFinalizer, Unanswered, Verdict
+from gradatim.core.timing import interval
+from gradatim.core.verdict import (
+    AddFinalizer,
+    Ask,
+    Formed,
+    Known,
+    Plan,
+    References,
+    RemoveFinalizer,
+    Unanswered,
+    Verdict,
+)
 
 _AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
 _DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
@@ -36,11 +47,15 @@ def decide(known: Known) -> Verdict:
     if not known.traits.shifts_traffic:
         known = _without_shifts(known)
     try:
-        return _warned(known, _cleared(known, with_cookies(known, _plan(known))))
+        return _finished(known, with_cookies(known, _plan(known)))
     except Held as held:
-        return _warned(known, _cleared(known, held.plan))
+        return _finished(known, held.plan)
     except Unanswered as missing:
         return Ask((missing.question,))
+
+
+def _finished(known: Known, plan: Plan) -> Plan:
+    return _watchful(known, _warned(known, _cleared(known, plan)))
 
 
 def _without_shifts(known: Known) -> Known:
@@ -106,6 +121,15 @@ def _problems(known: Known) -> tuple[Problem, ...]:
     if not any(problem.blocks for problem in found) and known.status.phase in _AT_REST:
         found = (*found, *known.get(References()))
     return found if any(problem.blocks for problem in found) else ()
+
+
+def _watchful(known: Known, plan: Plan) -> Plan:
+    """The plan with a word about what does not stay as it was written, and with a look when that may be tried again."""
+    shape = known.answers.get(Formed())
+    if shape is None or not shape.unkept:
+        return plan
+    requeue = interval(known) if plan.requeue is None else min(plan.requeue, interval(known))
+    return msgspec.structs.replace(plan, news=(*map(news.unkept, shape.unkept), *plan.news), requeue=requeue)
 
 
 def _warned(known: Known, plan: Plan) -> Plan:

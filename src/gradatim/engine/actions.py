@@ -29,12 +29,13 @@ from gradatim.core.verdict import (
 )
 from gradatim.core.weights import Routes
 from gradatim.engine import forms
+from gradatim.engine.differences import fields_of
 from gradatim.engine.site import Site
 from gradatim.engine.waiting import Sleep
 from gradatim.engine.writing import Writer
 from gradatim.kube.errors import Conflict, NotFound
 from gradatim.ports.errors import ProviderError
-from gradatim.ports.objects import Manifest
+from gradatim.ports.objects import Manifest, Ref
 from gradatim.ports.workload import Patch
 from gradatim.providers import services
 
@@ -57,7 +58,8 @@ class Hands:
             case Ensure(part, update):
                 if part is Part.PRIMARY and not site.canary.status.last_promoted_spec:
                     await self._keep(site)  # first: once there is a primary nothing calls for this any more
-                await self._write(site, forms.wanted(site, part, update=update))
+                for ref, patch in await self._write(site, forms.wanted(site, part, update=update)):
+                    site.repairs.note(ref, fields_of(patch))
             case Shift(to):
                 await self._shift(site, plan, to)
             case Introduce(canary):
@@ -158,9 +160,10 @@ class Hands:
         scaler = site.providers.scaler
         return None if scaler is None else scaler.scaler.resume(site.scene, site.seen)
 
-    async def _write(self, site: Site, manifests: Iterable[Manifest]) -> None:
-        for manifest in manifests:
-            await self._writer.write(forms.ref_of(site, manifest), manifest)
+    async def _write(self, site: Site, manifests: Iterable[Manifest]) -> list[tuple[Ref, Manifest]]:
+        """Write objects in their order; returns in what each differed."""
+        refs = [(forms.ref_of(site, manifest), manifest) for manifest in manifests]
+        return [(ref, await self._writer.write(ref, manifest)) for ref, manifest in refs]
 
     async def _patch(self, patch: Patch | None) -> None:
         if patch is not None:

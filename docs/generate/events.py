@@ -61,6 +61,7 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "post_rollout": ({"error": None}, {"error": "ERROR"}),
     "problem": ({"found": Problem("FIELD", "REASON")},),
+    "unmeasured": ({"found": Problem("FIELD", "REASON")},),
     "promoted": ({}, {"canary": canary(skip_analysis=True)}),
     "rerouted": ({"found": "N"},),
     "shifts_nothing": ({"canary": canary(match=({},), iterations=0)},),

@@ -152,6 +152,11 @@ def scaling_up(canary: Canary) -> tuple[News, ...]:
     )
 
 
+def unmeasured(canary: Canary, found: Problem) -> Event:
+    """A new revision does not start as long as its checks could not be asked."""
+    return warning(f"Halt {_name(canary)} advancement metrics cannot be asked: {found}", once=f"start/{found}")
+
+
 def restarting(canary: Canary) -> Event:
     """A newer revision replaces the one under analysis."""
     return normal(f"New revision detected! Restarting analysis for {_target(canary)}")

@@ -22,7 +22,7 @@ from gradatim.core.phases import (
     waiting,
 )
 from gradatim.core.problems import Problem
-from gradatim.core.record import mended, told_warnings, unhindered, warnings, was_refused
+from gradatim.core.record import mended, references, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS, without_shifts
 from gradatim.core.timing import interval
@@ -119,7 +119,7 @@ def _problems(known: Known) -> tuple[Problem, ...]:
     """
     found = known.problems
     if not any(problem.blocks for problem in found) and known.status.phase in _AT_REST:
-        found = (*found, *known.get(References()))
+        found = (*found, *references(known))
     return found if any(problem.blocks for problem in found) else ()
 
 
@@ -136,6 +136,6 @@ def _warned(known: Known, plan: Plan) -> Plan:
     """The plan with an event for whatever is wrong without holding anything up, until the status says so."""
     if warnings(known) == told_warnings(known.status):
         return plan
-    found = (*known.problems, *known.answers.get(References(), ()))
+    found = (*known.problems, *(references(known) if References() in known.answers else ()))
     told = tuple(news.problem(problem) for problem in found if not problem.blocks)
     return msgspec.structs.replace(plan, news=(*told, *plan.news))

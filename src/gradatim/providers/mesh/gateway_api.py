@@ -17,6 +17,7 @@ A route that was there before keeps its hostnames when `service.hosts` is empty;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -36,6 +37,8 @@ from gradatim.providers import httproute_filters as filters
 from gradatim.providers import httproute_matches as matches
 
 HTTP_ROUTE_V1BETA1 = Resource("gateway.networking.k8s.io", "v1beta1", "httproutes", "HTTPRoute")
+_DURATION = re.compile(r"(\d{1,5}(h|ms?|s)){1,4}", re.ASCII)
+"""By GEP-2257."""
 _NO_PARENTS = "GatewayRefs must be specified when using Gateway API as a provider."
 _USED = frozenset({"gatewayRefs", "hosts", "match", "rewrite", "headers", "mirror"})
 _USED_BY_V1 = _USED | {"timeout", "backendTimeout", "corsPolicy"}
@@ -62,6 +65,8 @@ class HttpRoutes:
         yield from cookies.check(canary)
         yield from filters.check(canary, cors=self.full)
         yield from _replaced_prefix(canary)
+        if self.full:
+            yield from _timeouts(canary)
         yield from unsupported.fields(canary.spec.service, _USED_BY_V1 if self.full else _USED, self.name)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:
@@ -233,6 +238,15 @@ def _replaced_prefix(canary: Canary) -> Iterator[Problem]:
     if len(service) * max(1, len(tests)) > 1 or service[0]["path"]["type"] != "PathPrefix":
         message = "ReplacePrefixMatch needs a single match, by uri prefix; use ReplaceFullPath, or fewer matches"
         yield Problem("spec.service.rewrite.type", message)
+
+
+def _timeouts(canary: Canary) -> Iterator[Problem]:
+    """Timeouts are passed on as they are; `0s` switches one off."""
+    service = canary.spec.service
+    for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
+        if text and not _DURATION.fullmatch(text):
+            message = f"{text!r} is no duration of Gateway API; write whole numbers with h, m, s or ms, such as 1m30s"
+            yield Problem(f"spec.service.{field}", message)
 
 
 def _parents(canary: Canary) -> list[Manifest]:

@@ -139,8 +139,7 @@ class Hands:
 
     async def _start(self, site: Site) -> None:
         await self._patch(site, StartCanary, self._resumed(site))
-        scaler = site.providers.scaler
-        least = None if scaler is None else scaler.scaler.least(site.scene, site.seen)
+        least = self._least(site)
         await self._patch(site, StartCanary, site.providers.kind.workload.start(site.scene, site.seen, least))
 
     async def _stop(self, site: Site) -> None:
@@ -153,9 +152,14 @@ class Hands:
         """A target or a scaler that is gone has nothing to be given back."""
         try:
             await self._patch(site, RevertTarget, self._resumed(site))
-            await self._patch(site, RevertTarget, site.providers.kind.workload.revert(site.scene, site.seen))
+            revert = site.providers.kind.workload.revert(site.scene, site.seen, self._least(site))
+            await self._patch(site, RevertTarget, revert)
         except (NotFound, ProviderError):
             return
+
+    def _least(self, site: Site) -> int | None:
+        scaler = site.providers.scaler
+        return None if scaler is None else scaler.scaler.least(site.scene, site.seen)
 
     def _resumed(self, site: Site) -> Patch | None:
         scaler = site.providers.scaler

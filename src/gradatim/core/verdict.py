@@ -32,6 +32,8 @@ class Traits(msgspec.Struct, frozen=True):
     session_affinity: bool = False
     waits: bool = True
     """Whether the workload has pods to wait for."""
+    primary_cookie: bool = True
+    """Whether session affinity can tie clients to the primary, too."""
 
 
 class Part(Enum):

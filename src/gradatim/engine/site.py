@@ -51,6 +51,7 @@ class Providers(msgspec.Struct, frozen=True):
             shifts_traffic=self.mesh.shifts_traffic,
             mirrors=self.mesh.mirrors,
             session_affinity=self.mesh.session_affinity,
+            primary_cookie=self.mesh.primary_cookie,
             waits=self.kind.waits,
         )
 

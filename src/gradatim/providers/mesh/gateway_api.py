@@ -67,6 +67,9 @@ class HttpRoutes:
         yield from _replaced_prefix(canary)
         if self.full:
             yield from _timeouts(canary)
+        elif analysis.session_affinity is not None and analysis.session_affinity.primary_cookie_name:
+            path = "spec.analysis.sessionAffinity.primaryCookieName"
+            yield Problem(path, f"has no effect with provider {self.name}; remove it", blocks=False)
         yield from unsupported.fields(canary.spec.service, _USED_BY_V1 if self.full else _USED, self.name)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:
@@ -330,12 +333,15 @@ def _live(canary: Canary, route: Manifest) -> Routes | None:
     weights = None if index is None else _weights(canary, ours[index])
     if weights is None:
         return None
-    mirrored = any(
-        manifests.at(found, "requestMirror", "backendRef", "name") == names.canary_service(canary)
-        for rule in ours
-        for found in manifests.items(rule, "filters")
-    )
+    always = _copies(canary, filters.of_service(canary, cors=False))
+    mirrored = any(_copies(canary, manifests.items(rule, "filters")) > always for rule in ours)
     return Routes(weights.primary, weights.canary, mirrored)
+
+
+def _copies(canary: Canary, found: Iterable[Manifest]) -> int:
+    """How many filters copy requests to the canary."""
+    backends = (manifests.at(one, "requestMirror", "backendRef", "name") for one in found)
+    return sum(backend == names.canary_service(canary) for backend in backends)
 
 
 def _mesh(name: str, resource: Resource, *, full: bool) -> Mesh:
@@ -347,6 +353,7 @@ def _mesh(name: str, resource: Resource, *, full: bool) -> Mesh:
         mirrors=True,
         matches=frozenset({"headers", "queryParams"}),
         session_affinity=True,
+        primary_cookie=full,
     )
 
 

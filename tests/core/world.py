@@ -224,8 +224,14 @@ class World:
                 return self._seen()
             case verdict.Formed():
                 changed = tuple(f"{part.value}:{name}" for part, name in self.drifted.items())
-                unkept = (self.unkept,) if self.unkept else ()
-                return Shape(frozenset(self.missing), frozenset(self.drifted), changed, unkept, dict(self.broken))
+                return Shape(
+                    missing=frozenset(self.missing),
+                    drifted=frozenset(self.drifted),
+                    changed=changed,
+                    unkept=(self.unkept,) if self.unkept else (),
+                    retry=8.0,
+                    trouble=dict(self.broken),
+                )
             case verdict.PrimaryReady():
                 return self.primary.state if self.primary else Absent("deployment podinfo-primary.test not found")
             case verdict.CanaryReady():

@@ -66,6 +66,7 @@ async def test_a_webhook_that_labels_services_holds_up_neither_setting_up_nor_a_
         made.cluster.store.admission.append(labelled)
         await made.open()
         await made.space.phase("Initialized")
+        await asyncio.sleep(2 * INTERVAL)
         before = operators[-1].parts.client.requests["patch"]
         await asyncio.sleep(10 * INTERVAL)
         assert operators[-1].parts.client.requests["patch"] - before <= 3 * 11, "one try a Service and interval"
@@ -112,12 +113,14 @@ async def test_a_server_that_drops_fields_releases_without_them(virtual_time: Cl
 
 
 @pytest.mark.asyncio
-async def test_a_controller_that_puts_back_what_we_take_away_is_answered_once_an_interval(virtual_time: Clock) -> None:
+async def test_a_controller_that_puts_back_what_we_take_away_is_answered_once_an_interval_in_the_end(
+    virtual_time: Clock,
+) -> None:
     async with shop("nginx") as (made, _):
         other = Controller(made)
         await made.open()
         await made.space.phase("Initialized")
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(2 * INTERVAL)
         before = Counter(other.changes)
         await asyncio.sleep(12 * INTERVAL)
         for name in ("shop", "shop-primary", "shop-canary"):

@@ -128,7 +128,7 @@ def repaired(changed: tuple[str, ...]) -> Event:
 
 
 def unkept(what: str) -> Event:
-    """What we wrote was changed back within an interval; everything else goes on, and it is tried once an interval."""
+    """What we wrote was changed back at once; all else goes on, and it is tried again, in the end once an interval."""
     text = (
         f"{what} does not stay as it was written; look for a webhook or a controller that changes it, or for an API"
         " server that does not know the field; spec.service.unmanagedMetadata gives up metadata of Services"

@@ -25,7 +25,6 @@ from gradatim.core.problems import Problem
 from gradatim.core.record import mended, references, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS, without_shifts
-from gradatim.core.timing import interval
 from gradatim.core.verdict import (
     AddFinalizer,
     Ask,
@@ -128,7 +127,7 @@ def _watchful(known: Known, plan: Plan) -> Plan:
     shape = known.answers.get(Formed())
     if shape is None or not shape.unkept:
         return plan
-    requeue = interval(known) if plan.requeue is None else min(plan.requeue, interval(known))
+    requeue = shape.retry if plan.requeue is None else min(plan.requeue, shape.retry)
     return msgspec.structs.replace(plan, news=(*map(news.unkept, shape.unkept), *plan.news), requeue=requeue)
 
 

@@ -76,13 +76,14 @@ class Shape(msgspec.Struct, frozen=True):
     """How what we set up looks: parts with missing objects, parts with changed ones, and what stops a part.
 
     `changed` names the objects that differ, for the event that tells of a repair; `unkept` those whose repair did not
-    last, which are left alone for the rest of the interval; `fixes` is what can be done about a trouble.
+    last, which are left alone for `retry` seconds; `fixes` is what can be done about a trouble.
     """
 
     missing: frozenset[Part] = frozenset()
     drifted: frozenset[Part] = frozenset()
     changed: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
+    retry: float = 0.0
     trouble: dict[Part, str] = {}
     fixes: dict[Part, str] = {}
 

@@ -51,7 +51,7 @@ def ref_of(site: Site, manifest: Manifest) -> Ref:
 
 def shape(site: Site) -> Shape:
     """Which parts lack an object, which have one that differs, and what stops a part."""
-    missing, drifted, changed, unkept = set[Part](), set[Part](), list[str](), list[str]()
+    missing, drifted, changed, unkept = set[Part](), set[Part](), list[str](), dict[str, float]()
     trouble, fixes = dict[Part, str](), dict[Part, str]()
     for part in Part:
         try:
@@ -75,8 +75,16 @@ def shape(site: Site) -> Shape:
             if found.new:
                 changed.append(f"{part.value}:{_named(ref, found.new)}")
             if found.unkept:
-                unkept.append(_named(ref, found.unkept))
-    return Shape(frozenset(missing), frozenset(drifted), tuple(changed), tuple(unkept), trouble, fixes)
+                unkept[_named(ref, found.unkept)] = found.retry
+    return Shape(
+        missing=frozenset(missing),
+        drifted=frozenset(drifted),
+        changed=tuple(changed),
+        unkept=tuple(unkept),
+        retry=min(unkept.values(), default=0.0),
+        trouble=trouble,
+        fixes=fixes,
+    )
 
 
 def _named(ref: Ref, fields: tuple[str, ...]) -> str:

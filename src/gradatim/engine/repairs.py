@@ -1,7 +1,8 @@
-"""Which differences were set right a moment ago: a write that does not last is repeated once an interval, not at once.
+"""Which differences were set right a moment ago: a write that does not last is repeated later, not at once.
 
 An API server drops a field that it does not know, a webhook adds a label to whatever is written, a controller puts back
-what was taken away: to fight any of them would hold up the release that goes on beside it.
+what was taken away: to fight any of them would hold up the release that goes on beside it. Who edits an object by hand
+twice is answered twice at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import msgspec
 
 from gradatim.ports.objects import Ref
 
+_MOMENT = 1.0
+"""Seconds that a repair lasts at least, unless somebody fights it; each one more makes them twice as many."""
 _FORGOTTEN = 3.0
 """Intervals without a difference after which it counts as a new one."""
 
@@ -25,13 +28,16 @@ class Difference(msgspec.Struct, frozen=True):
     again: tuple[str, ...] = ()
     """To be set right once more; that they did not last was told."""
     unkept: tuple[str, ...] = ()
-    """To be left alone until the interval is over."""
+    """To be left alone for now."""
+    retry: float = 0.0
+    """Seconds until that is over."""
 
 
 class _Repair(msgspec.Struct):
     wanted: Any
     at: float
     seen: float
+    pause: float
     lost: bool = False
 
 
@@ -52,20 +58,22 @@ class Repairs:
         """Fields of an object have just been set right."""
         for path, wanted in fields.items():
             before = self._made.get((ref, path))
-            self._made[ref, path] = _Repair(wanted, self._now, self._now, before is not None and before.lost)
+            pause = min(self._interval, _MOMENT if before is None else before.pause * 2)
+            self._made[ref, path] = _Repair(wanted, self._now, self._now, pause, before is not None and before.lost)
 
     def sort(self, ref: Ref, fields: Mapping[str, Any]) -> Difference:
         """What is to be done about fields that differ; a field that is to be something else than before is new."""
-        new, again, unkept = list[str](), list[str](), list[str]()
+        new, again, unkept, retry = list[str](), list[str](), list[str](), self._interval
         for path, wanted in fields.items():
             made = self._made.get((ref, path))
             if made is None:
                 new.append(path)
                 continue
             made.seen = self._now
-            if made.wanted == wanted and self._now - made.at < self._interval:
-                made.lost = True
+            rest = made.at + made.pause - self._now
+            if made.wanted == wanted and rest > 0:
+                made.lost, retry = True, min(retry, rest)
                 unkept.append(path)
             else:
                 (again if made.lost else new).append(path)
-        return Difference(tuple(new), tuple(again), tuple(unkept))
+        return Difference(tuple(new), tuple(again), tuple(unkept), retry if unkept else 0.0)

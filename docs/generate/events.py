@@ -49,6 +49,7 @@ _WORDS: dict[str, Any] = {
     "text": "TEXT",
     "wanted": "N",
     "weight": "N",
+    "what": "OBJECT",
     "why": "REASON",
 }
 """What a parameter is given, by its name."""
@@ -60,6 +61,7 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "post_rollout": ({"error": None}, {"error": "ERROR"}),
     "problem": ({"found": Problem("FIELD", "REASON")},),
+    "unmeasured": ({"found": Problem("FIELD", "REASON")},),
     "promoted": ({}, {"canary": canary(skip_analysis=True)}),
     "rerouted": ({"found": "N"},),
     "shifts_nothing": ({"canary": canary(match=({},), iterations=0)},),

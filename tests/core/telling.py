@@ -243,6 +243,10 @@ class Happenings:
             elif what != "in order":
                 self.world.drifted[part] = what
 
+    def unkept(self, what: str) -> None:
+        """An object that did not stay as it was written a moment ago; empty when all do."""
+        self.world.unkept = what
+
     def spec(self, changes: dict[str, Any]) -> None:
         """The user edits the Canary; mappings are merged, `null` removes."""
         merge(self.world.spec, changes)

@@ -99,6 +99,8 @@ class World:
     missing: set[Part] = field(default_factory=lambda: set(Part))
     drifted: dict[Part, str] = field(default_factory=dict)
     broken: dict[Part, str] = field(default_factory=dict)
+    unkept: str = ""
+    """The object that did not stay as it was written a moment ago."""
     live: Routes = ALL_PRIMARY
     unreadable_routes: str = ""
     unsettled: str = ""
@@ -222,7 +224,14 @@ class World:
                 return self._seen()
             case verdict.Formed():
                 changed = tuple(f"{part.value}:{name}" for part, name in self.drifted.items())
-                return Shape(frozenset(self.missing), frozenset(self.drifted), changed, dict(self.broken))
+                return Shape(
+                    missing=frozenset(self.missing),
+                    drifted=frozenset(self.drifted),
+                    changed=changed,
+                    unkept=(self.unkept,) if self.unkept else (),
+                    retry=8.0,
+                    trouble=dict(self.broken),
+                )
             case verdict.PrimaryReady():
                 return self.primary.state if self.primary else Absent("deployment podinfo-primary.test not found")
             case verdict.CanaryReady():

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradatim.engine.differences import changed_paths, merge_patch
+from gradatim.engine.differences import fields_of, merge_patch
 
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2)
 VALUES = st.recursive(
@@ -63,4 +63,5 @@ def test_what_the_server_makes_is_never_sent() -> None:
 
 
 def test_paths_name_the_changed_fields() -> None:
-    assert changed_paths({"spec": {"selector": {"app": "x"}, "ports": [1]}}) == ["spec.selector.app", "spec.ports"]
+    fields = fields_of({"spec": {"selector": {"app": "x"}, "ports": [1], "type": None}})
+    assert fields == {"spec.selector.app": "x", "spec.ports": [1], "spec.type": None}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gradatim.api.decode import decode_canary
+from gradatim.core.problems import Problem
 from gradatim.engine.library import Library
 from gradatim.kube.errors import Forbidden
 from gradatim.ports.objects import ALERT_PROVIDER, CANARY, SECRET, Manifest, Ref
@@ -44,10 +45,13 @@ def provider(**spec: Any) -> Manifest:
 
 async def told(cache: Cache, **analysis: Any) -> list[tuple[str, bool]]:
     """What is said of a Canary with this analysis, and whether it holds the release up."""
+    return [(str(problem), problem.blocks) for problem in await problems(cache, **analysis)]
+
+
+async def problems(cache: Cache, **analysis: Any) -> list[Problem]:
     spec = {"targetRef": {"name": "shop", "kind": "Deployment"}, "analysis": analysis}
     canary = decode_canary({"metadata": {"name": "shop", "namespace": "test"}, "spec": spec})
-    library = Library(cache)  # type: ignore[arg-type]
-    return [(str(problem), problem.blocks) for problem in await library.problems(KEY, canary)]
+    return await Library(cache).problems(KEY, canary)  # type: ignore[arg-type]
 
 
 def hook(kind: str = "confirm-rollout") -> dict[str, Any]:
@@ -121,6 +125,20 @@ async def test_a_secret_that_may_not_be_read_is_told() -> None:
 async def test_only_hooks_that_decide_hold_a_release_up(kind: str, blocks: bool) -> None:
     ((_, held),) = await told(Cache(), webhooks=[hook(kind)])
     assert held is blocks
+
+
+@pytest.mark.asyncio
+async def test_what_is_missing_of_a_template_is_only_in_the_way_of_measuring() -> None:
+    metric = {"name": "errors", "templateRef": {"name": "errors"}}
+    source = {"type": "prometheus", "address": "http://p", "secretRef": {"name": "guard"}}
+    template = {"kind": "MetricTemplate", "metadata": {"name": "errors"}, "spec": {"provider": source, "query": "up"}}
+    for cache, what in (
+        (Cache(), " not found; create it or correct the name"),
+        (Cache(template), ': secrets "guard" not found; create it'),
+    ):
+        (problem,) = await problems(cache, metrics=[metric])
+        assert str(problem).startswith("spec.analysis.metrics[0].templateRef: MetricTemplate errors.test" + what)
+        assert (problem.blocks, problem.measures) == (True, True)
 
 
 ALERTS = [{"name": "pager", "providerRef": {"name": "pager"}}]

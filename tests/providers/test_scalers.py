@@ -46,6 +46,7 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
     query: str
     primary: str
+    namespace: str = "test"
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,14 +133,14 @@ def test_writing_twice_changes_nothing(stem: str, case: Case) -> None:
     "query", [query for file in FILES.values() for query in file.queries], ids=lambda query: query.query
 )
 def test_a_query_names_the_primary_where_it_names_the_target(query: Query) -> None:
-    assert for_primary(query.query, query.target) == query.primary
+    assert for_primary(query.query, query.target, query.namespace) == query.primary
 
 
 @given(text=st.text(alphabet='shop-canryimX_.:*"=~|{} 1'))
 def test_a_query_for_the_primary_stays_as_it_is(text: str) -> None:
     """Asking for the primary's query of a primary's query changes nothing, so promotions settle."""
-    once = for_primary(text, "shop")
-    assert for_primary(once, "shop") == once
+    once = for_primary(text, "shop", "an")
+    assert for_primary(once, "shop", "an") == once
 
 
 def test_a_scaler_is_not_asked_where_there_is_none() -> None:

@@ -167,7 +167,7 @@ def _check_patches(stage: Stage, case: Case) -> None:
         vectors.check_patch(workload.stop(stage.scene, stage.seen), case.stop)
     if not isinstance(case.revert, msgspec.UnsetType):
         scene = Scene(stage.canary, stage.settings)  # a target that is gone says nothing about its label
-        vectors.check_patch(workload.revert(scene, stage.seen), case.revert)
+        vectors.check_patch(workload.revert(scene, stage.seen, case.least), case.revert)
 
 
 def _check_readiness(stage: Stage, case: Case) -> None:

@@ -70,7 +70,7 @@ async def suspended(made: Shop) -> None:
 
 async def refused(made: Shop) -> None:
     """A shop whose Canary cannot work."""
-    await made.open(analysis={"interval": "0s"})
+    await made.open(analysis={"stepWeight": 101})
     await made.space.told("Invalid spec")
 
 

@@ -134,6 +134,15 @@ def repaired(changed: tuple[str, ...]) -> Event:
     return normal(f"Brought back into shape: {', '.join(changed)}")
 
 
+def unkept(what: str) -> Event:
+    """What we wrote was changed back at once; all else goes on, and it is tried again, in the end once an interval."""
+    text = (
+        f"{what} does not stay as it was written; look for a webhook or a controller that changes it, or for an API"
+        " server that does not know the field; spec.service.unmanagedMetadata gives up metadata of Services"
+    )
+    return warning(text, once=text)
+
+
 def rerouted(canary: Canary, found: int, wanted: int) -> Event:
     """Somebody changed the weights by hand; they are as they were."""
     return warning(f"Canary weight of {_name(canary)} was {found} instead of {wanted}, set back to {wanted}")
@@ -148,6 +157,11 @@ def scaling_up(canary: Canary) -> tuple[News, ...]:
         normal(f"New revision detected! Scaling up {_target(canary)}", phase=Phase.PROGRESSING),
         Alert(text="New revision detected, progressing canary analysis.", severity="info", details=True),
     )
+
+
+def unmeasured(canary: Canary, found: Problem) -> Event:
+    """A new revision does not start as long as its checks could not be asked."""
+    return warning(f"Halt {_name(canary)} advancement metrics cannot be asked: {found}", once=f"start/{found}")
 
 
 def restarting(canary: Canary) -> Event:

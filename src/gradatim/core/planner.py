@@ -22,10 +22,20 @@ from gradatim.core.phases import (
     waiting,
 )
 from gradatim.core.problems import Problem
-from gradatim.core.record import mended, told_warnings, unhindered, warnings, was_refused
+from gradatim.core.record import mended, references, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS, without_shifts
-from gradatim.core.verdict import AddFinalizer, Ask, Known, Plan, References, RemoveFinalizer, Unanswered, Verdict
+from gradatim.core.verdict import (
+    AddFinalizer,
+    Ask,
+    Formed,
+    Known,
+    Plan,
+    References,
+    RemoveFinalizer,
+    Unanswered,
+    Verdict,
+)
 
 _AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
 _DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
@@ -36,11 +46,15 @@ def decide(known: Known) -> Verdict:
     if not known.traits.shifts_traffic:
         known = _without_shifts(known)
     try:
-        return _warned(known, _cleared(known, with_cookies(known, _plan(known))))
+        return _finished(known, with_cookies(known, _plan(known)))
     except Held as held:
-        return _warned(known, _cleared(known, held.plan))
+        return _finished(known, held.plan)
     except Unanswered as missing:
         return Ask((missing.question,))
+
+
+def _finished(known: Known, plan: Plan) -> Plan:
+    return _watchful(known, _warned(known, _cleared(known, plan)))
 
 
 def _without_shifts(known: Known) -> Known:
@@ -104,14 +118,23 @@ def _problems(known: Known) -> tuple[Problem, ...]:
     """
     found = known.problems
     if not any(problem.blocks for problem in found) and known.status.phase in _AT_REST:
-        found = (*found, *known.get(References()))
+        found = (*found, *references(known))
     return found if any(problem.blocks for problem in found) else ()
+
+
+def _watchful(known: Known, plan: Plan) -> Plan:
+    """The plan with a word about what does not stay as it was written, and with a look when that may be tried again."""
+    shape = known.answers.get(Formed())
+    if shape is None or not shape.unkept:
+        return plan
+    requeue = shape.retry if plan.requeue is None else min(plan.requeue, shape.retry)
+    return msgspec.structs.replace(plan, news=(*map(news.unkept, shape.unkept), *plan.news), requeue=requeue)
 
 
 def _warned(known: Known, plan: Plan) -> Plan:
     """The plan with an event for whatever is wrong without holding anything up, until the status says so."""
     if warnings(known) == told_warnings(known.status):
         return plan
-    found = (*known.problems, *known.answers.get(References(), ()))
+    found = (*known.problems, *(references(known) if References() in known.answers else ()))
     told = tuple(news.problem(problem) for problem in found if not problem.blocks)
     return msgspec.structs.replace(plan, news=(*told, *plan.news))

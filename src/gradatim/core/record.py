@@ -9,6 +9,7 @@ import msgspec
 from gradatim.api.status import CanaryStatus, CheckResult, Condition, PastRelease, Phase
 from gradatim.core import conditions
 from gradatim.core.changes import failed_to_promote
+from gradatim.core.problems import Problem
 from gradatim.core.verdict import Known, References, TargetSeen
 
 HISTORY = 10
@@ -132,11 +133,23 @@ def was_refused(status: CanaryStatus) -> bool:
     return ready is not None and ready.reason == conditions.INVALID
 
 
+def references(known: Known) -> tuple[Problem, ...]:
+    """What is wrong with what the Canary refers to.
+
+    What is needed to measure is in nobody's way until a release begins, nor where the analysis is skipped.
+    """
+    needed = known.status.phase is Phase.WAITING and not known.canary.spec.skip_analysis
+    return tuple(
+        msgspec.structs.replace(problem, blocks=problem.blocks and (needed or not problem.measures))
+        for problem in known.get(References())
+    )
+
+
 def warnings(known: Known) -> str:
     """What is wrong without holding anything up; in the middle of a run, what was wrong before it."""
     if References() not in known.answers:
         return told_warnings(known.status)
-    found = (*known.problems, *known.get(References()))
+    found = (*known.problems, *references(known))
     return "; ".join(str(problem) for problem in found if not problem.blocks)
 
 

@@ -42,6 +42,6 @@ def cookies(known: Known, status: CanaryStatus, to: Routes) -> CanaryStatus:
         return msgspec.structs.replace(status, session_affinity_cookie="", previous_session_affinity_cookie=previous)
     canary = status.session_affinity_cookie or f"{affinity.cookie_name}={value(known.token, 'canary')}"
     primary = status.primary_session_affinity_cookie
-    if affinity.primary_cookie_name and not primary:
+    if affinity.primary_cookie_name and known.traits.primary_cookie and not primary:
         primary = f"{affinity.primary_cookie_name}={value(known.token, 'primary')}"
     return msgspec.structs.replace(status, session_affinity_cookie=canary, primary_session_affinity_cookie=primary)

@@ -19,6 +19,7 @@ from gradatim.core.problems import Problem
 from gradatim.core.settings import Settings
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS
 from gradatim.core.templates import TemplateError, check
+from gradatim.core.timing import interval_of
 from gradatim.core.verdict import Traits
 from gradatim.core.weights import TOTAL
 
@@ -60,6 +61,7 @@ def _problems(canary: Canary, settings: Settings, traits: Traits, generates_serv
         yield from _service(canary)
     if canary.spec.progress_deadline_seconds is not None and canary.spec.progress_deadline_seconds < 0:
         yield Problem("spec.progressDeadlineSeconds", "must be a number of seconds above 0; leave it out for 600")
+    yield from _interval(canary.spec.analysis.interval, settings)
     yield from _traffic_plan(canary.spec.analysis, traits)
     if canary.spec.analysis.iterations <= 0 and not canary.spec.skip_analysis:
         yield from _weights(canary, settings, traits)
@@ -117,8 +119,6 @@ def _service(canary: Canary) -> Iterator[Problem]:
             yield Problem("spec.service.targetPort", f"is {name}; {_PORT_RULE}")
     if service.port_name and not (_LABEL.fullmatch(service.port_name) and len(service.port_name) <= LONGEST_LABEL):
         yield Problem("spec.service.portName", f"is {service.port_name}; {_LABEL_RULE}, {LONGEST_LABEL} at most")
-    for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
-        yield from _duration(text, f"spec.service.{field}", least=0)
 
 
 def _is_port_name(text: str) -> bool:
@@ -126,11 +126,26 @@ def _is_port_name(text: str) -> bool:
     return len(text) <= 15 and _PORT_NAME.fullmatch(text) is not None
 
 
+def _interval(text: str, settings: Settings) -> Iterator[Problem]:
+    """An interval that cannot be kept is replaced by one that can, as in Flagger."""
+    used = interval_of(text, settings.interval_floor)
+    try:
+        seconds = parse_duration(text) if text else used
+    except ValueError as error:
+        yield Problem("spec.analysis.interval", f"{error}; until then it is {used:g}s", blocks=False)
+        return
+    if seconds < 1:
+        yield Problem(
+            "spec.analysis.interval", f"is {text}, for which {used:g}s is taken; use 1s or more", blocks=False
+        )
+
+
 def _traffic_plan(analysis: Analysis, traits: Traits) -> Iterator[Problem]:
-    yield from _duration(analysis.interval, "spec.analysis.interval", least=1)
-    for field, value in (("threshold", analysis.threshold), ("iterations", analysis.iterations)):
-        if value < 0:
-            yield Problem(f"spec.analysis.{field}", f"is {value}; use 1 or more")
+    if analysis.threshold < 0:
+        text = f"is {analysis.threshold}, which means {analysis.failures_allowed}; use 1 or more"
+        yield Problem("spec.analysis.threshold", text, blocks=False)
+    if analysis.iterations < 0:
+        yield Problem("spec.analysis.iterations", f"is {analysis.iterations}; use 1 or more")
     for field, value in (
         ("stepWeight", analysis.step_weight),
         ("maxWeight", analysis.max_weight),
@@ -205,7 +220,7 @@ def _metric(metric: Metric, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.templateRef.name", "is required: name a MetricTemplate")
     yield from _bounds(metric, path)
     if not metric.template_ref:
-        yield from _duration(metric.interval, f"{path}.interval", least=0)
+        yield from _duration(metric.interval, f"{path}.interval")
     if metric.query and not metric.template_ref:
         yield from query_problems(metric.query, f"{path}.query")
     yield from _samples(metric, path)
@@ -238,7 +253,9 @@ def _bounds(metric: Metric, path: str) -> Iterator[Problem]:
             text = f"is missing, so that {passes} passes; set min, max or both"
             yield Problem(f"{path}.thresholdRange", text, blocks=False)
     elif bounds.min is None and bounds.max is None:
-        yield Problem(f"{path}.thresholdRange", "is empty, so every value would pass; set min, max or both")
+        yield Problem(
+            f"{path}.thresholdRange", "is empty, so that every value passes; set min, max or both", blocks=False
+        )
     elif bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
         yield Problem(f"{path}.thresholdRange", f"min {bounds.min:g} is above max {bounds.max:g}; swap them")
     least, _ = limits(metric)
@@ -263,11 +280,11 @@ def _webhook(hook: Webhook, path: str) -> Iterator[Problem]:
     if not hook.url.startswith(("http://", "https://")):
         yield Problem(f"{path}.url", "must begin with http:// or https://")
     if len(hook.timeout) > 1 and not _is_zero(hook.timeout):
-        yield from _duration(hook.timeout, f"{path}.timeout", least=0)
+        yield from _duration(hook.timeout, f"{path}.timeout")
     if hook.retries < 0:
         yield Problem(f"{path}.retries", f"is {hook.retries}; use 0 or more")
-    yield from _duration(hook.retry_deadline, f"{path}.retryDeadline", least=0)
-    yield from _duration(hook.deadline, f"{path}.deadline", least=0)
+    yield from _duration(hook.retry_deadline, f"{path}.retryDeadline")
+    yield from _duration(hook.deadline, f"{path}.deadline")
     if hook.deadline and hook.kind in _HOOK_TYPES and hook.kind not in _GATES:
         yield Problem(f"{path}.deadline", f"only gates have one, {hook.kind} is none; use one of {', '.join(_GATES)}")
     if hook.secret_ref is not None and not hook.secret_ref.name:
@@ -282,8 +299,8 @@ def _is_zero(duration: str) -> bool:
         return False
 
 
-def _duration(text: str, path: str, *, least: float) -> Iterator[Problem]:
-    """`least` in seconds; nothing to say about a text that was left out."""
+def _duration(text: str, path: str) -> Iterator[Problem]:
+    """Nothing to say about a text that was left out."""
     if not text:
         return
     try:
@@ -293,5 +310,3 @@ def _duration(text: str, path: str, *, least: float) -> Iterator[Problem]:
         return
     if seconds <= 0:
         yield Problem(path, f"is {text}; use a duration above 0, such as 30s")
-    elif seconds < least:
-        yield Problem(path, f"is {text}; use {least:g}s or more")

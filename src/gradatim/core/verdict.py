@@ -32,6 +32,8 @@ class Traits(msgspec.Struct, frozen=True):
     session_affinity: bool = False
     waits: bool = True
     """Whether the workload has pods to wait for."""
+    primary_cookie: bool = True
+    """Whether session affinity can tie clients to the primary, too."""
 
 
 class Part(Enum):
@@ -73,13 +75,15 @@ class TargetSeen(msgspec.Struct, frozen=True):
 class Shape(msgspec.Struct, frozen=True):
     """How what we set up looks: parts with missing objects, parts with changed ones, and what stops a part.
 
-    `changed` names the objects that differ, for the event that tells of a repair; `fixes` is what can be done about
-    a trouble.
+    `changed` names the objects that differ, for the event that tells of a repair; `unkept` those whose repair did not
+    last, which are left alone for `retry` seconds; `fixes` is what can be done about a trouble.
     """
 
     missing: frozenset[Part] = frozenset()
     drifted: frozenset[Part] = frozenset()
     changed: tuple[str, ...] = ()
+    unkept: tuple[str, ...] = ()
+    retry: float = 0.0
     trouble: dict[Part, str] = {}
     fixes: dict[Part, str] = {}
 

@@ -28,13 +28,15 @@ from gradatim.core.verdict import (
     StopCanary,
 )
 from gradatim.core.weights import Routes
-from gradatim.engine import forms
+from gradatim.engine import forms, refusals
+from gradatim.engine.differences import fields_of
+from gradatim.engine.refusals import Step
 from gradatim.engine.site import Site
 from gradatim.engine.waiting import Sleep
 from gradatim.engine.writing import Writer
 from gradatim.kube.errors import Conflict, NotFound
 from gradatim.ports.errors import ProviderError
-from gradatim.ports.objects import Manifest
+from gradatim.ports.objects import Manifest, Ref
 from gradatim.ports.workload import Patch
 from gradatim.providers import services
 
@@ -57,7 +59,8 @@ class Hands:
             case Ensure(part, update):
                 if part is Part.PRIMARY and not site.canary.status.last_promoted_spec:
                     await self._keep(site)  # first: once there is a primary nothing calls for this any more
-                await self._write(site, forms.wanted(site, part, update=update))
+                for ref, patch in await self._write(site, part, forms.wanted(site, part, update=update)):
+                    site.repairs.note(ref, fields_of(patch))
             case Shift(to):
                 await self._shift(site, plan, to)
             case Introduce(canary):
@@ -71,14 +74,14 @@ class Hands:
             case StopCanary():
                 await self._stop(site)
             case ResumeScaler():
-                await self._patch(self._resumed(site))
+                await self._patch(site, ResumeScaler, self._resumed(site))
             case RevertTarget():
                 await self._revert(site)
             case RevertApex():
                 if site.providers.kind.generates_services:
-                    await self._write(site, services.restore_apex(site.scene, site.seen))
+                    await self._write(site, RevertApex, services.restore_apex(site.scene, site.seen))
             case RevertRoutes():
-                await self._write(site, site.providers.mesh.router.restore(site.scene, site.seen))
+                await self._write(site, RevertRoutes, site.providers.mesh.router.restore(site.scene, site.seen))
             case AddFinalizer():
                 await self._finalizer(site, present=True)
             case RemoveFinalizer():
@@ -92,7 +95,7 @@ class Hands:
         scene = site.scene
         if plan.status is not None:
             scene = msgspec.structs.replace(scene, canary=msgspec.structs.replace(scene.canary, status=plan.status))
-        await self._write(site, site.providers.mesh.router.shift(scene, site.seen, to))
+        await self._write(site, Shift, site.providers.mesh.router.shift(scene, site.seen, to))
 
     async def _introduce(self, site: Site, *, canary: bool) -> None:
         """A Deployment that was scaled to zero a moment ago may have told of pods that were on their way out."""
@@ -119,7 +122,7 @@ class Hands:
     async def _promote(self, site: Site, revision: str) -> None:
         if site.facts is None or site.facts.revision != revision:
             raise Conflict("the target has changed since it was analysed", status=409, about=site.key)
-        await self._write(site, site.providers.kind.workload.promote(site.scene, site.seen, forms.token(site)))
+        await self._write(site, Promote, site.providers.kind.workload.promote(site.scene, site.seen, forms.token(site)))
         await self._keep(site)
 
     async def _keep(self, site: Site) -> None:
@@ -135,36 +138,47 @@ class Hands:
             await self._writer.forget(old)
 
     async def _start(self, site: Site) -> None:
-        await self._patch(self._resumed(site))
-        scaler = site.providers.scaler
-        least = None if scaler is None else scaler.scaler.least(site.scene, site.seen)
-        await self._patch(site.providers.kind.workload.start(site.scene, site.seen, least))
+        await self._patch(site, StartCanary, self._resumed(site))
+        least = self._least(site)
+        await self._patch(site, StartCanary, site.providers.kind.workload.start(site.scene, site.seen, least))
 
     async def _stop(self, site: Site) -> None:
         scaler = site.providers.scaler
         if scaler is not None:
-            await self._patch(scaler.scaler.pause(site.scene, site.seen))
-        await self._patch(site.providers.kind.workload.stop(site.scene, site.seen))
+            await self._patch(site, StopCanary, scaler.scaler.pause(site.scene, site.seen))
+        await self._patch(site, StopCanary, site.providers.kind.workload.stop(site.scene, site.seen))
 
     async def _revert(self, site: Site) -> None:
         """A target or a scaler that is gone has nothing to be given back."""
         try:
-            await self._patch(self._resumed(site))
-            await self._patch(site.providers.kind.workload.revert(site.scene, site.seen))
+            await self._patch(site, RevertTarget, self._resumed(site))
+            revert = site.providers.kind.workload.revert(site.scene, site.seen, self._least(site))
+            await self._patch(site, RevertTarget, revert)
         except (NotFound, ProviderError):
             return
+
+    def _least(self, site: Site) -> int | None:
+        scaler = site.providers.scaler
+        return None if scaler is None else scaler.scaler.least(site.scene, site.seen)
 
     def _resumed(self, site: Site) -> Patch | None:
         scaler = site.providers.scaler
         return None if scaler is None else scaler.scaler.resume(site.scene, site.seen)
 
-    async def _write(self, site: Site, manifests: Iterable[Manifest]) -> None:
+    async def _write(self, site: Site, step: Step, manifests: Iterable[Manifest]) -> list[tuple[Ref, Manifest]]:
+        """Write objects in their order; returns in what each differed."""
+        differences = []
         for manifest in manifests:
-            await self._writer.write(forms.ref_of(site, manifest), manifest)
+            ref = forms.ref_of(site, manifest)
+            with refusals.told(step, ref, site.canary.kind, new=site.seen.get(ref) is None):
+                differences.append((ref, await self._writer.write(ref, manifest)))
+        return differences
 
-    async def _patch(self, patch: Patch | None) -> None:
+    async def _patch(self, site: Site, step: Step, patch: Patch | None) -> None:
         if patch is not None:
-            await self._writer.patch(patch)
+            replicas = (patch.body.get("spec") or {}).get("replicas")
+            with refusals.told(step, patch.ref, site.canary.kind, replicas=replicas):
+                await self._writer.patch(patch)
 
     async def _finalizer(self, site: Site, *, present: bool) -> None:
         """Only the list of finalizers is sent: the user's spec is not touched."""

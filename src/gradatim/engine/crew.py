@@ -77,7 +77,8 @@ class Crew:
         if memory is None:
             memory = self._memories[key] = Memory(canary.status, self._clock.now(), self._clock.ticks())
         site = Site(key, canary, providers or self._anybody(), self.settings, self._cache)
-        site.learned = memory.learned
+        site.learned, site.repairs = memory.learned, memory.repairs
+        memory.repairs.turn(self._clock.ticks(), self.interval(key))
         if providers is None or not canary.target:
             site.trouble = "; ".join(map(str, problems))
         else:

@@ -28,15 +28,15 @@ def merge_patch(live: Manifest, wanted: Manifest) -> Manifest:
     return patch
 
 
-def changed_paths(patch: Manifest, prefix: str = "") -> list[str]:
-    """The fields that a patch touches, as dotted paths, for people."""
-    paths: list[str] = []
+def fields_of(patch: Manifest, prefix: str = "") -> dict[str, Any]:
+    """The fields that a patch touches, as dotted paths for people, with what it makes of them."""
+    fields: dict[str, Any] = {}
     for key, value in patch.items():
         if isinstance(value, dict) and value:
-            paths += changed_paths(value, f"{prefix}{key}.")
+            fields |= fields_of(value, f"{prefix}{key}.")
         else:
-            paths.append(f"{prefix}{key}")
-    return paths
+            fields[f"{prefix}{key}"] = value
+    return fields
 
 
 def _written(metadata: Manifest) -> Manifest:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from uuid import NAMESPACE_URL, uuid5
 
 from gradatim.core.verdict import Part, Shape
-from gradatim.engine.differences import changed_paths, merge_patch
+from gradatim.engine.differences import fields_of, merge_patch
 from gradatim.engine.site import Site
 from gradatim.ports.errors import ProviderError
 from gradatim.ports.objects import Manifest, Ref
@@ -51,7 +51,7 @@ def ref_of(site: Site, manifest: Manifest) -> Ref:
 
 def shape(site: Site) -> Shape:
     """Which parts lack an object, which have one that differs, and what stops a part."""
-    missing, drifted, changed = set[Part](), set[Part](), list[str]()
+    missing, drifted, changed, unkept = set[Part](), set[Part](), list[str](), dict[str, float]()
     trouble, fixes = dict[Part, str](), dict[Part, str]()
     for part in Part:
         try:
@@ -68,10 +68,28 @@ def shape(site: Site) -> Shape:
             live = site.seen.get(ref)
             if live is None:
                 missing.add(part)
-            elif patch := merge_patch(live, manifest):
+                continue
+            found = site.repairs.sort(ref, fields_of(merge_patch(live, manifest)))
+            if found.new or found.again:
                 drifted.add(part)
-                changed.append(f"{part.value}:{ref.resource.kind} {ref.name} ({', '.join(changed_paths(patch)[:3])})")
-    return Shape(frozenset(missing), frozenset(drifted), tuple(changed), trouble, fixes)
+            if found.new:
+                changed.append(f"{part.value}:{_named(ref, found.new)}")
+            if found.unkept:
+                unkept[_named(ref, found.unkept)] = found.retry
+    return Shape(
+        missing=frozenset(missing),
+        drifted=frozenset(drifted),
+        changed=tuple(changed),
+        unkept=tuple(unkept),
+        retry=min(unkept.values(), default=0.0),
+        trouble=trouble,
+        fixes=fixes,
+    )
+
+
+def _named(ref: Ref, fields: tuple[str, ...]) -> str:
+    """An object and some of its fields, for people."""
+    return f"{ref.resource.kind} {ref.name} ({', '.join(fields[:3])})"
 
 
 def _unseen(site: Site, part: Part) -> str:

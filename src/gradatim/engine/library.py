@@ -103,19 +103,20 @@ class Library:
         return []
 
     async def _template_problems(self, key: Ref, namespace: str, name: str, interval: str, path: str) -> list[Problem]:
+        what = f"MetricTemplate {name}.{namespace}"
         try:
             template = self.template(namespace, name)
         except Missing:
-            return [Problem(path, f"MetricTemplate {name}.{namespace} not found; create it or correct the name")]
+            return [Problem(path, f"{what} not found; create it or correct the name", measures=True)]
         except ProviderError as error:
-            return [Problem(path, f"MetricTemplate {name}.{namespace}: {error.message}")]
+            return [Problem(path, f"{what}: {error.message}", measures=True)]
         try:
             secret = template.spec.provider.secret_ref
             values = None if secret is None else await self.secret(namespace, secret.name, key)
             registry.source(template.spec.provider.type).build(template.spec.provider, values, interval or "1m")
             check(template.spec.query, QUERY_NAMES)
         except (ProviderError, TemplateError, UnknownProvider) as error:
-            return [Problem(path, f"MetricTemplate {name}.{namespace}: {_mendable(error)}")]
+            return [Problem(path, f"{what}: {_mendable(error)}", measures=True)]
         return []
 
     async def _alert_problems(self, key: Ref, namespace: str, name: str, path: str) -> list[Problem]:

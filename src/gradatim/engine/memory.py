@@ -7,6 +7,7 @@ from gradatim.core import conditions
 from gradatim.core.news import News
 from gradatim.core.timing import interval_of
 from gradatim.core.verdict import Plan
+from gradatim.engine.repairs import Repairs
 from gradatim.engine.site import Learned
 
 REGAINED = 0.1
@@ -16,7 +17,7 @@ REGAINED = 0.1
 class Memory:
     """When the last tick was used, what has been told in this phase, and what was learned about the target."""
 
-    __slots__ = ("_interval", "_last_tick", "_told", "_turned", "failures", "first", "learned")
+    __slots__ = ("_interval", "_last_tick", "_told", "_turned", "failures", "first", "learned", "repairs")
 
     def __init__(self, status: CanaryStatus, now: float, ticks: float) -> None:
         since = conditions.seconds(status.last_transition_time)
@@ -29,6 +30,7 @@ class Memory:
         self.failures = 0
         """Errors in a row, for the back-off."""
         self.learned: Learned | None = None
+        self.repairs = Repairs()
 
     def asleep(self, interval: str, floor: float, ticks: float) -> float:
         """Seconds until the next tick is due; 0 when it is."""

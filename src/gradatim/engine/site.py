@@ -11,6 +11,7 @@ from gradatim.api.canary import Canary
 from gradatim.core import names
 from gradatim.core.settings import Settings
 from gradatim.core.verdict import Traits
+from gradatim.engine.repairs import Repairs
 from gradatim.kube.cache import Cache
 from gradatim.kube.errors import Forbidden, KubeError, NotFound
 from gradatim.ports import objects
@@ -50,6 +51,7 @@ class Providers(msgspec.Struct, frozen=True):
             shifts_traffic=self.mesh.shifts_traffic,
             mirrors=self.mesh.mirrors,
             session_affinity=self.mesh.session_affinity,
+            primary_cookie=self.mesh.primary_cookie,
             waits=self.kind.waits,
         )
 
@@ -85,6 +87,8 @@ class Site:
         self.learned: Learned | None = None
         """What an earlier look has learned: most find the target unchanged, and hashing it again is a fifth of their
         work."""
+        self.repairs = Repairs()
+        """What was set right lately."""
         self._cache = cache
         self._versions: dict[Ref, str] = {}
         self._workload: tuple[Ref, ...] = ()

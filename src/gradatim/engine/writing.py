@@ -26,17 +26,16 @@ class Writer:
         self._client = client
         self._cache = cache
 
-    async def write(self, ref: Ref, manifest: Manifest) -> bool:
-        """Create the object or patch the difference; False when there was none."""
+    async def write(self, ref: Ref, manifest: Manifest) -> Manifest:
+        """Create the object or patch the difference; returns what an object that was there differed in."""
         live = self._cache.get(ref)
         if live is None:
             await self._create(ref, manifest)
-            return True
+            return {}
         patch = merge_patch(live, manifest)
-        if not patch:
-            return False
-        await self.patch_guarded(ref, patch)
-        return True
+        if patch:
+            await self.patch_guarded(ref, patch)
+        return patch
 
     async def patch_guarded(self, ref: Ref, body: Manifest, subresource: str = "") -> None:
         """Send a merge patch that only applies to the object as the cache has it."""

@@ -96,4 +96,6 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     matches: frozenset[str] = frozenset()
     """Kinds of `analysis.match` conditions that select requests: `headers`, `queryParams`, `sourceLabels`."""
     session_affinity: bool = False
+    primary_cookie: bool = True
+    """Whether session affinity knows a cookie of the primary."""
     routes_before_workload: bool = False

@@ -101,8 +101,8 @@ class Workload(Protocol):
         """Give the target its pods; `least` is the scaler's lower bound, None without a scaler."""
         ...
 
-    def revert(self, scene: Scene, seen: Seen) -> Patch | None:
-        """Give the target back what the primary has, on deletion with `revertOnDeletion`."""
+    def revert(self, scene: Scene, seen: Seen, least: int | None) -> Patch | None:
+        """Give the target back what the primary has, on deletion with `revertOnDeletion`; `least` as for `start`."""
         ...
 
 

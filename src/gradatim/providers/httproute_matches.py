@@ -19,6 +19,8 @@ from gradatim.core.problems import Problem
 from gradatim.ports.objects import Manifest
 
 _ALL: Manifest = {"path": {"type": "PathPrefix", "value": "/"}}
+_LABEL = "name"
+"""What an entry is called, for people."""
 _TYPES = {"exact": "Exact", "regex": "RegularExpression"}
 _PATHS = {"regex": "RegularExpression", "exact": "Exact", "prefix": "PathPrefix"}
 
@@ -65,7 +67,7 @@ def _entries(entries: Sequence[Mapping[str, Any]], path: str, known: Sequence[st
         problems += [
             Problem(f"{place}.{key}", "Gateway API routes cannot match on it; remove it", blocks=False)
             for key in entry
-            if key not in known
+            if key not in (*known, _LABEL)
         ]
         matches.append(_entry({key: entry[key] for key in known if entry.get(key)}, place, problems))
     return Matches(matches, problems)

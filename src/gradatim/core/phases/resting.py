@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from gradatim.api.status import Phase
 from gradatim.core import expected, news
 from gradatim.core.changes import changed, failed_to_promote, is_applied, is_promoted
 from gradatim.core.hold import pending, shaped, surrounded, target
 from gradatim.core.leaving import left
+from gradatim.core.phases import refused
 from gradatim.core.readiness import Ready
 from gradatim.core.record import acknowledged, record
 from gradatim.core.revision import is_ours
@@ -18,6 +21,7 @@ from gradatim.core.verdict import (
     Plan,
     PrimaryReady,
     Promote,
+    References,
     Settle,
     Shift,
     StopCanary,
@@ -38,10 +42,20 @@ def decide(known: Known) -> Plan:
         return _home_again(known, seen)
     expected.repair(known)
     if changed(known.status, seen):
-        return start(known, seen)
+        return _unmeasurable(known) or start(known, seen)
     if known.status.phase is Phase.FAILED and is_promoted(known.status, seen) and not is_applied(known.status, seen):
         return _set_back(known, seen)
     return Plan(status=acknowledged(known))
+
+
+def _unmeasurable(known: Known) -> Plan | None:
+    """A release that could not be judged does not begin: it waits for what is needed to measure."""
+    found = tuple(problem for problem in known.get(References()) if problem.measures)
+    if known.canary.spec.skip_analysis or not found:
+        return None
+    plan = refused.decide(known, found)
+    told = tuple(news.unmeasured(known.canary, problem) for problem in found) if plan.news else ()
+    return msgspec.structs.replace(plan, news=told)
 
 
 def _adopt(known: Known, seen: TargetSeen) -> Plan:

@@ -17,6 +17,7 @@ A route that was there before keeps its hostnames when `service.hosts` is empty;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -36,6 +37,8 @@ from gradatim.providers import httproute_filters as filters
 from gradatim.providers import httproute_matches as matches
 
 HTTP_ROUTE_V1BETA1 = Resource("gateway.networking.k8s.io", "v1beta1", "httproutes", "HTTPRoute")
+_DURATION = re.compile(r"(\d{1,5}(h|ms?|s)){1,4}", re.ASCII)
+"""By GEP-2257."""
 _NO_PARENTS = "GatewayRefs must be specified when using Gateway API as a provider."
 _USED = frozenset({"gatewayRefs", "hosts", "match", "rewrite", "headers", "mirror"})
 _USED_BY_V1 = _USED | {"timeout", "backendTimeout", "corsPolicy"}
@@ -62,6 +65,11 @@ class HttpRoutes:
         yield from cookies.check(canary)
         yield from filters.check(canary, cors=self.full)
         yield from _replaced_prefix(canary)
+        if self.full:
+            yield from _timeouts(canary)
+        elif analysis.session_affinity is not None and analysis.session_affinity.primary_cookie_name:
+            path = "spec.analysis.sessionAffinity.primaryCookieName"
+            yield Problem(path, f"has no effect with provider {self.name}; remove it", blocks=False)
         yield from unsupported.fields(canary.spec.service, _USED_BY_V1 if self.full else _USED, self.name)
 
     def reads(self, scene: Scene, seen: Seen) -> Iterable[Ref]:
@@ -235,6 +243,15 @@ def _replaced_prefix(canary: Canary) -> Iterator[Problem]:
         yield Problem("spec.service.rewrite.type", message)
 
 
+def _timeouts(canary: Canary) -> Iterator[Problem]:
+    """Timeouts are passed on as they are; `0s` switches one off."""
+    service = canary.spec.service
+    for field, text in (("timeout", service.timeout), ("backendTimeout", service.backend_timeout)):
+        if text and not _DURATION.fullmatch(text):
+            message = f"{text!r} is no duration of Gateway API; write whole numbers with h, m, s or ms, such as 1m30s"
+            yield Problem(f"spec.service.{field}", message)
+
+
 def _parents(canary: Canary) -> list[Manifest]:
     """`gatewayRefs` with what the API server fills in."""
     if not canary.spec.service.gateway_refs:
@@ -316,12 +333,15 @@ def _live(canary: Canary, route: Manifest) -> Routes | None:
     weights = None if index is None else _weights(canary, ours[index])
     if weights is None:
         return None
-    mirrored = any(
-        manifests.at(found, "requestMirror", "backendRef", "name") == names.canary_service(canary)
-        for rule in ours
-        for found in manifests.items(rule, "filters")
-    )
+    always = _copies(canary, filters.of_service(canary, cors=False))
+    mirrored = any(_copies(canary, manifests.items(rule, "filters")) > always for rule in ours)
     return Routes(weights.primary, weights.canary, mirrored)
+
+
+def _copies(canary: Canary, found: Iterable[Manifest]) -> int:
+    """How many filters copy requests to the canary."""
+    backends = (manifests.at(one, "requestMirror", "backendRef", "name") for one in found)
+    return sum(backend == names.canary_service(canary) for backend in backends)
 
 
 def _mesh(name: str, resource: Resource, *, full: bool) -> Mesh:
@@ -333,6 +353,7 @@ def _mesh(name: str, resource: Resource, *, full: bool) -> Mesh:
         mirrors=True,
         matches=frozenset({"headers", "queryParams"}),
         session_affinity=True,
+        primary_cookie=full,
     )
 
 

@@ -103,7 +103,7 @@ def _spec(own: Manifest, canary: Canary) -> Manifest:
     spec |= {key: value for key, value in bounds.items() if value}
     put(spec, _hpa_config(spec), "advanced", "horizontalPodAutoscalerConfig")
     for trigger in items(spec, "triggers"):
-        _aim(trigger, canary.target, reference.primary_scaler_queries)
+        _aim(trigger, canary, reference.primary_scaler_queries)
     return spec
 
 
@@ -113,13 +113,13 @@ def _hpa_config(spec: Manifest) -> Manifest:
     return config | ({"name": f"{config['name']}-primary"} if config.get("name") else {})
 
 
-def _aim(trigger: Manifest, target: str, queries: Mapping[str, str]) -> None:
+def _aim(trigger: Manifest, canary: Canary, queries: Mapping[str, str]) -> None:
     """Give a trigger the user's query for the primary, else its own query with the primary's name."""
     given = queries.get(text(trigger, "name"))
     if given is not None:
         put(trigger, given, "metadata", "query")
     elif query := text(trigger, "metadata", "query"):
-        put(trigger, for_primary(query, target), "metadata", "query")
+        put(trigger, for_primary(query, canary.target, canary.namespace), "metadata", "query")
 
 
 KINDS: tuple[ScalerKind, ...] = (ScalerKind(kind=SCALED_OBJECT.kind, scaler=ScaledObject(), writes=(SCALED_OBJECT,)),)

@@ -118,9 +118,9 @@ class DaemonSet:
         """Ask for the user's nodes again; a scaler has no say."""
         return _switch(scene, None) if _switched_off(_PODS.found(scene.canary, seen)) else None
 
-    def revert(self, scene: Scene, seen: Seen) -> Patch | None:
+    def revert(self, scene: Scene, seen: Seen, least: int | None) -> Patch | None:
         """As `start`; a target that is gone needs nothing."""
-        return self.start(scene, seen, None) if seen[_PODS.target(scene.canary)] else None
+        return self.start(scene, seen, least) if seen[_PODS.target(scene.canary)] else None
 
 
 def _switched_off(daemonset: Manifest) -> bool:

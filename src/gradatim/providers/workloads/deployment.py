@@ -111,13 +111,13 @@ class Deployment:
         primary = seen[_PODS.primary(scene.canary)]
         return _scaled(scene, (_replicas(primary) if primary else 0) or 1)
 
-    def revert(self, scene: Scene, seen: Seen) -> Patch | None:
-        """The primary's replicas; without a primary at least one. A target that is gone needs nothing."""
+    def revert(self, scene: Scene, seen: Seen, least: int | None) -> Patch | None:
+        """The primary's replicas; without a primary what a run starts with. A target that is gone needs nothing."""
         target, primary = seen[_PODS.target(scene.canary)], seen[_PODS.primary(scene.canary)]
         if target is None:
             return None
         if primary is None:
-            return self.start(scene, seen, None)
+            return self.start(scene, seen, least)
         wanted = _replicas(primary)
         return None if _replicas(target) == wanted else _scaled(scene, wanted)
 

@@ -115,7 +115,7 @@ class KnativeService:
         """Knative starts pods by itself."""
         return None
 
-    def revert(self, scene: Scene, seen: Seen) -> Patch | None:
+    def revert(self, scene: Scene, seen: Seen, least: int | None) -> Patch | None:
         """The annotation is taken away with the routes."""
         return None
 

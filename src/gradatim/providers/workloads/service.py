@@ -110,7 +110,7 @@ class CoreService:
         """The pods are not ours to start."""
         return None
 
-    def revert(self, scene: Scene, seen: Seen) -> Patch | None:
+    def revert(self, scene: Scene, seen: Seen, least: int | None) -> Patch | None:
         """The target was never changed."""
         return None
 

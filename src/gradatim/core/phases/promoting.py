@@ -29,7 +29,8 @@ def decide(known: Known) -> Plan:
     settled = known.get(Settled())
     if isinstance(settled, Waiting) and not overdue(known):
         return pending(known, settled, tell=known.due)
-    if not known.traits.shifts_traffic or known.canary.spec.analysis.step_weight_promotion <= 0:
+    spec = known.canary.spec
+    if not known.traits.shifts_traffic or spec.skip_analysis or spec.analysis.step_weight_promotion <= 0:
         return _all_at_once(known, scaler)
     return _step(known, scaler)
 

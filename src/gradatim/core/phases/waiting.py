@@ -25,7 +25,7 @@ def decide(known: Known) -> Plan:
     if not known.due:
         noted = acknowledged(known)
         return hold(known, requeue=known.asleep) if noted is None else Plan(status=noted, again=True)
-    hook, _ = gates.rollback_asked(known)
+    hook = None if known.canary.spec.skip_analysis else gates.rollback_asked(known)[0]
     if hook is not None:
         return roll_back(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}")
     return start(known, seen)

@@ -35,7 +35,9 @@ def _withdraw(known: Known, seen: TargetSeen) -> Plan:
     """The target was set back before anything began: to what is promoted, or to what had failed before."""
     succeeded = is_promoted(known.status, seen) and not known.status.canary_weight
     if succeeded:
-        status = record(known, Phase.SUCCEEDED, waiting_for="", last_applied_spec=seen.revision)
+        status = record(
+            known, Phase.SUCCEEDED, waiting_for="", last_applied_spec=seen.revision, tracked_configs=seen.configs
+        )
     else:
         status = record(known, Phase.FAILED, waiting_for="a new revision")
     return Plan(status=status, news=(news.withdrawn(known.canary),), again=True)

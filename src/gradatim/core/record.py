@@ -107,10 +107,14 @@ def acknowledged(known: Known) -> CanaryStatus | None:
 
     Zero is the generation on a cluster whose CRD does not keep it.
     """
-    seen = known.status.observed_generation in (known.canary.generation, 0)
-    if seen and not was_refused(known.status) and warnings(known) == told_warnings(known.status):
+    if not edited(known) and not was_refused(known.status) and warnings(known) == told_warnings(known.status):
         return None
     return record(known, known.status.phase, waiting_for=_waiting_for(known.status))
+
+
+def edited(known: Known) -> bool:
+    """Whether the spec was edited since the status was recorded, as far as the status tells."""
+    return known.status.observed_generation not in (known.canary.generation, 0)
 
 
 def mended(known: Known) -> CanaryStatus:

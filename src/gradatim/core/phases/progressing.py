@@ -52,6 +52,7 @@ def decide(known: Known) -> Plan:
         return roll_back(known, why=why)
     if (failed := known.status.failed_checks) >= known.canary.spec.analysis.failures_allowed:
         return condemn(known, *news.too_many_failed_checks(known.canary, failed), why=f"{failed} checks failed")
+    expected.carry_over(known)
     if (plan := _workloads(known, seen)) is not None:
         return plan
     if known.canary.spec.skip_analysis:

@@ -183,6 +183,14 @@ def checked(known: Known, results: tuple[CheckResult, ...]) -> tuple[CheckResult
     return (*kept, *fresh.values())
 
 
+def rechecked(known: Known, results: tuple[CheckResult, ...]) -> CanaryStatus | None:
+    """The status with other verdicts than before, or noted under an edited spec; None when nothing of it is new."""
+    before = {old.name: old.verdict for old in known.status.checks}
+    if not edited(known) and all(before.get(result.name, result.verdict) == result.verdict for result in results):
+        return None
+    return record(known, known.status.phase, checks=checked(known, results))
+
+
 def _timed(known: Known, status: CanaryStatus, wanted: tuple[Condition, ...]) -> CanaryStatus:
     now = conditions.timestamp(known.now)
     wanted = (*wanted, *conditions.warned(warnings(known)))

@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 
 from gradatim.api.canary import FINALIZER
-from gradatim.api.status import Phase
+from gradatim.api.status import RUNNING, Phase
 from gradatim.core import names, news
 from gradatim.core.hold import Held
 from gradatim.core.phases import (
@@ -25,7 +25,18 @@ from gradatim.core.problems import Problem
 from gradatim.core.record import mended, told_warnings, unhindered, warnings, was_refused
 from gradatim.core.session import with_cookies
 from gradatim.core.strategy import ROUNDS_WITHOUT_SHIFTS, without_shifts
-from gradatim.core.verdict import AddFinalizer, Ask, Known, Plan, References, RemoveFinalizer, Unanswered, Verdict
+from gradatim.core.verdict import (
+    AddFinalizer,
+    Ask,
+    Known,
+    LiveRoutes,
+    Plan,
+    References,
+    RemoveFinalizer,
+    Unanswered,
+    Verdict,
+)
+from gradatim.core.weights import ALL_PRIMARY, Routes
 
 _AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
 _DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
@@ -36,11 +47,23 @@ def decide(known: Known) -> Verdict:
     if not known.traits.shifts_traffic:
         known = _without_shifts(known)
     try:
-        return _warned(known, _cleared(known, with_cookies(known, _plan(known))))
+        return _finished(known, with_cookies(known, _plan(known)))
     except Held as held:
-        return _warned(known, _cleared(known, held.plan))
+        return _finished(known, held.plan)
     except Unanswered as missing:
         return Ask((missing.question,))
+
+
+def _finished(known: Known, plan: Plan) -> Plan:
+    return _warned(known, _cleared(known, _measured(known, plan)))
+
+
+def _measured(known: Known, plan: Plan) -> Plan:
+    """The plan with the split that was found, to be published at each tick of a run."""
+    if plan.weights is not None or not plan.ticked or known.status.phase not in RUNNING:
+        return plan
+    live = known.answers.get(LiveRoutes()) if known.traits.shifts_traffic else ALL_PRIMARY
+    return msgspec.structs.replace(plan, weights=live) if isinstance(live, Routes) else plan
 
 
 def _without_shifts(known: Known) -> Known:

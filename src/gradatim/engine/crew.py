@@ -96,6 +96,7 @@ class Crew:
             first=memory.first,
             asleep=asleep,
             problems=problems,
+            waits=dict(memory.waits),
         )
         return known, site
 
@@ -119,6 +120,7 @@ class Crew:
         memory = self._memories[key]
         memory.failures = 0
         memory.record(canary.status, plan, self._clock.ticks())
+        memory.heard(known.answers, known.now)
         after = plan.status or canary.status
         self._telemetry.observe(canary, canary.status, after, plan.weights)
         if plan.ticked and canary.status.phase in RUNNING:

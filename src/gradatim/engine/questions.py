@@ -12,6 +12,7 @@ from gradatim.core.hooks import HookFailed, HookPassed
 from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready, Waiting
+from gradatim.core.timing import waited_since
 from gradatim.core.verdict import (
     CanaryReady,
     Formed,
@@ -115,8 +116,10 @@ class Answers:
         return forms.shape(site)
 
     def _ready(self, known: Known, site: Site, *, primary: bool) -> Readiness:
+        since = waited_since(known, PrimaryReady() if primary else CanaryReady())
+        workload = site.providers.kind.workload
         try:
-            return site.providers.kind.workload.ready(site.scene, site.seen, primary=primary, now=known.now)
+            return workload.ready(site.scene, site.seen, primary=primary, now=known.now, since=since)
         except ProviderError as error:
             return Absent(error.message)
 

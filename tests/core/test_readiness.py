@@ -119,12 +119,6 @@ def test_a_daemonset_past_its_deadline_is_stuck() -> None:
     assert judge_daemon_rollout(seen, None, deadline=60, now=NOW) == Stuck("exceeded its progressDeadlineSeconds: 60")
 
 
-def test_a_daemonset_is_waited_for_without_end_when_nobody_knows_since_when() -> None:
-    found = judge_daemon_rollout(daemons(available=0, since=None), None, deadline=60, now=NOW)
-    assert isinstance(found, Waiting)
-    assert found.until is None
-
-
 def test_a_daemonset_that_the_controller_has_not_seen_has_no_deadline() -> None:
     seen = daemons(observed_generation=2, since=NOW - 600)
     text = "waiting for rollout to finish: observed daemonset generation less than desired generation"

@@ -203,6 +203,7 @@ class World:
             first=memory.first,
             asleep=asleep,
             problems=self.problems,
+            waits=dict(memory.waits),
         )
 
     @property
@@ -281,6 +282,7 @@ class World:
         if plan.status is not None:
             self._record(plan.status)
         self._memory().record(before, plan, self.now)
+        self._memory().heard(known.answers, known.now)
         for item in self._memory().untold(plan.news, self.now):
             self._tell(item)
         if plan.afterwards is not None:

@@ -6,7 +6,9 @@ import pytest
 
 from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core.news import Alert, Event
-from gradatim.core.verdict import Plan
+from gradatim.core.readiness import Absent, Ready, Waiting
+from gradatim.core.verdict import CanaryReady, LiveRoutes, Plan, PrimaryReady, Settled
+from gradatim.core.weights import ALL_PRIMARY
 from gradatim.engine.memory import Memory
 
 RUNNING = CanaryStatus(phase=Phase.PROGRESSING, last_transition_time="2026-01-01T00:00:00Z")
@@ -74,3 +76,14 @@ def test_a_restarted_run_may_tell_and_try_everything_again() -> None:
     memory.untold((), 5)
     assert memory.first
     assert memory.untold((Event(text="a", once="starting"),), 6)
+
+
+def test_what_is_waited_for_is_remembered_from_its_first_no_to_its_next_yes() -> None:
+    memory = Memory(RUNNING, NOW, ticks=1000)
+    memory.heard({CanaryReady(): Waiting("0 of 1"), Settled(): Ready(), LiveRoutes(): ALL_PRIMARY}, NOW + 10)
+    memory.heard({CanaryReady(): Absent("gone"), PrimaryReady(): Waiting("0 of 1")}, NOW + 20)
+    memory.heard({Settled(): Ready()}, NOW + 30)
+    assert memory.waits == {CanaryReady(): NOW + 10, PrimaryReady(): NOW + 20}
+    memory.heard({CanaryReady(): Ready()}, NOW + 40)
+    memory.heard({CanaryReady(): Waiting("0 of 1")}, NOW + 50)
+    assert memory.waits[CanaryReady()] == NOW + 50

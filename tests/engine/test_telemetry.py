@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from gradatim.api.canary import Analysis, Canary, CanarySpec, Metric, ObjectRef
@@ -90,5 +91,17 @@ def test_nothing_is_left_of_a_canary_that_is_gone() -> None:
     telemetry.observe(SHOP, CanaryStatus(), CanaryStatus(phase=Phase.SUCCEEDED), Routes(100, 0))
     telemetry.measured(SHOP, Metric("errors"), 1.0)
     telemetry.lasted(SHOP, 1)
+    telemetry.forget(SHOP)
+    assert {name for name, _ in samples(telemetry)} == {"flagger_info"}
+
+
+def test_a_canary_that_is_gone_takes_no_series_of_another_with_a_target_of_the_same_name() -> None:
+    telemetry = Telemetry("1", "nginx")
+    target = ObjectRef('sh"op', kind="DaemonSet")
+    daemons = msgspec.structs.replace(SHOP, name="agents", spec=CanarySpec(target, Analysis(iterations=2)))
+    for canary in (SHOP, daemons):
+        telemetry.observe(canary, CanaryStatus(), CanaryStatus(phase=Phase.SUCCEEDED), Routes(100, 0))
+    telemetry.forget(daemons)
+    assert {name for name, _ in samples(telemetry)} > {"flagger_canary_status", "flagger_canary_weight"}
     telemetry.forget(SHOP)
     assert {name for name, _ in samples(telemetry)} == {"flagger_info"}

@@ -172,8 +172,10 @@ def _check_patches(stage: Stage, case: Case) -> None:
 
 def _check_readiness(stage: Stage, case: Case) -> None:
     scene = Scene(stage.canary, stage.settings)
+    since = _unix(stage.canary.status.last_transition_time or NOON)
     for judged in case.ready:
-        found = stage.workload.ready(scene, stage.seen, primary=judged.of == "primary", now=_unix(judged.at))
+        primary, now = judged.of == "primary", _unix(judged.at)
+        found = stage.workload.ready(scene, stage.seen, primary=primary, now=now, since=since)
         assert type(found).__name__ == judged.is_, found
         if not isinstance(found, Ready):
             assert found.message == judged.says
@@ -186,7 +188,7 @@ def _check_failures(stage: Stage, case: Case) -> None:
         "facts": lambda: stage.workload.facts(stage.canary, stage.settings, stage.seen),
         "create": lambda: list(stage.workload.create(stage.scene, stage.seen, vectors.TOKEN)),
         "promote": lambda: list(stage.workload.promote(stage.scene, stage.seen, vectors.TOKEN)),
-        "primary ready": lambda: stage.workload.ready(stage.scene, stage.seen, primary=True, now=_unix(NOON)),
+        "primary ready": lambda: stage.workload.ready(stage.scene, stage.seen, primary=True, now=0.0, since=0.0),
         "start": lambda: stage.workload.start(Scene(stage.canary, stage.settings), stage.seen, None),
     }
     for call, message in case.fails.items():

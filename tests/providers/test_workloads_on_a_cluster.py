@@ -283,7 +283,7 @@ async def test_a_knative_service_is_taken_over_and_promoted(crds: Callable[..., 
     traffic = [{"latestRevision": True, "percent": 0}, {"percent": 100, "revisionName": "shop-00001"}]
     assert await primary_and_traffic() == ("shop-00001", traffic)
     assert list(workload.create(*await world.look(workload), vectors.TOKEN)) == []
-    assert isinstance(workload.ready(*await world.look(workload), primary=True, now=0.0), Ready)
+    assert isinstance(workload.ready(*await world.look(workload), primary=True, now=0.0, since=0.0), Ready)
 
     await created("shop-00002")
     await write(workload.promote)

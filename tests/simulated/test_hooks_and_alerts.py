@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from typing import Any
@@ -149,3 +150,19 @@ async def test_a_gate_whose_secret_is_missing_holds_the_release_until_it_is_ther
         await space.phase("Succeeded")
         assert {call.name for call in space.calls()} == {"gate"}
         assert not any("sesame" in str(event) for event in cluster.store.scan(EVENT, "shop"))
+
+
+@pytest.mark.asyncio
+async def test_who_approves_a_release_is_told_which(virtual_time: Clock) -> None:
+    """The checksum is that of the run that begins with the approval, from the first question on."""
+    async with simulated() as cluster, cluster.operator():
+        space = await ready(cluster, ("confirm-rollout", "gate", {}), ("pre-rollout", "smoke", {}))
+        space.set_hook("gate", 403)
+        await release(space, "shop:2")
+        await space.phase("Waiting")
+        await asyncio.sleep(30)
+        space.set_hook("gate", 200)
+        await space.phase("Succeeded")
+        calls = {name: [call.payload for call in space.calls() if call.name == name] for name in ("gate", "smoke")}
+        assert [payload["phase"] for payload in calls["gate"]][:2] == ["Initialized", "Waiting"]
+        assert {payload["checksum"] for payload in calls["gate"]} == {calls["smoke"][0]["checksum"]}

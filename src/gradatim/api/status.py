@@ -29,6 +29,10 @@ class Phase(Enum):
     TERMINATED = "Terminated"
 
 
+RUNNING = (Phase.PROGRESSING, Phase.WAITING_PROMOTION)
+"""The phases of a run, in which a release is judged."""
+
+
 class Condition(msgspec.Struct, frozen=True, rename="camel"):
     """One condition; times are RFC 3339 in UTC with whole seconds, as Kubernetes writes them."""
 

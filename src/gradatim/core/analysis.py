@@ -57,7 +57,7 @@ def analyse(known: Known) -> Judgement:
     if verdict.failed is not None:
         results = (*results, CheckResult(name=verdict.failed.name, verdict=FAILED, time=now))
         failure = news.external_check_failed(known.canary, verdict.failed.name, verdict.error)
-        return Halted((failure,), why=failure.text, results=results)
+        return Halted((failure,), why=failure.text, results=(*results, *_unasked(known, results)))
     for question, metric in _questions(known):
         measured = known.get(question)
         complaint = _complaint(known, metric, measured, template=question.template)
@@ -92,9 +92,19 @@ def policy_of(metric: Metric, verdict: str) -> str:
 def _halted(known: Known, complaint: str, policy: str, results: tuple[CheckResult, ...]) -> Halted:
     told = news.failure if results[-1].verdict == UNKNOWN else news.warning
     if policy == FAIL:
-        return Halted((told(complaint),), why=complaint, results=results)
+        return Halted((told(complaint),), why=complaint, results=(*results, *_unasked(known, results)))
     event = told(complaint, once=complaint, every=interval(known))
     return Halted((event,), why=complaint, results=results, counts=False, fatal=_held_too_long(known, results))
+
+
+def _unasked(known: Known, results: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
+    """Checks that held the run and were not asked this time, behind one that failed: their clocks start anew.
+
+    Behind one that holds they run on, so that two which hold in turn do not hold for ever.
+    """
+    asked, now = {result.name for result in results}, conditions.timestamp(known.now)
+    held = (_held(known, metric) for metric in known.canary.spec.analysis.metrics if metric.name not in asked)
+    return tuple(msgspec.structs.replace(old, time=now) for old in held if old is not None)
 
 
 def _held_too_long(known: Known, results: tuple[CheckResult, ...]) -> bool:
@@ -238,8 +248,11 @@ def _limit(metric: Metric) -> str:
 
 def _since(known: Known, metric: Metric, verdict: str) -> str:
     """When a check was made; of one that holds the run, when it began to."""
+    before = _held(known, metric) if policy_of(metric, verdict) == HOLD else None
+    return conditions.timestamp(known.now) if before is None else before.time
+
+
+def _held(known: Known, metric: Metric) -> CheckResult | None:
+    """What a check said last, if that held the run."""
     before = next((old for old in known.status.checks if old.name == metric.name), None)
-    held = policy_of(metric, verdict) == HOLD
-    if held and before is not None and policy_of(metric, before.verdict) == HOLD:
-        return before.time
-    return conditions.timestamp(known.now)
+    return before if before is not None and policy_of(metric, before.verdict) == HOLD else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from gradatim.api.status import Phase
-from gradatim.core import conditions, news
+from gradatim.core import news
 from gradatim.core.changes import is_applied
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Stuck, Waiting
@@ -63,12 +63,6 @@ def released(known: Known) -> bool:
     if there:
         surrounded(known)
     return there
-
-
-def overdue(known: Known) -> bool:
-    """Whether nothing has been recorded for as long as the progress deadline."""
-    since = conditions.seconds(known.status.last_transition_time)
-    return since is not None and known.now - since > known.canary.spec.progress_deadline
 
 
 def shaped(known: Known, *parts: Part, tell: bool = True) -> None:

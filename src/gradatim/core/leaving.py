@@ -6,8 +6,8 @@ counts requests. Traffic is always moved first, so that a server that is slow or
 
 from __future__ import annotations
 
-from gradatim.core.hold import overdue
 from gradatim.core.readiness import Waiting
+from gradatim.core.timing import overdue
 from gradatim.core.verdict import Action, Known, LiveRoutes, Plan, Quiet, Repointed, Shift
 from gradatim.core.weights import Routes
 
@@ -20,7 +20,8 @@ def still_reached(known: Known, *, primary: bool = False, service: bool = False)
 
     `service` says that users may have been led to these pods by the apex Service alone, whose selector was changed.
     """
-    if service and not overdue(known) and isinstance(known.get(Repointed(primary)), Waiting):
+    leads = Repointed(primary)
+    if service and isinstance(known.get(leads), Waiting) and not overdue(known, leads):
         return Plan(requeue=ENDPOINTS_AGAIN)
     if known.settings.drain > 0 and isinstance(known.get(Quiet(primary)), Waiting):
         return Plan(requeue=METRICS_AGAIN)

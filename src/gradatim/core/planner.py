@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 
 from gradatim.api.canary import FINALIZER
-from gradatim.api.status import Phase
+from gradatim.api.status import RUNNING, Phase
 from gradatim.core import names, news
 from gradatim.core.hold import Held
 from gradatim.core.phases import (
@@ -30,12 +30,14 @@ from gradatim.core.verdict import (
     Ask,
     Formed,
     Known,
+    LiveRoutes,
     Plan,
     References,
     RemoveFinalizer,
     Unanswered,
     Verdict,
 )
+from gradatim.core.weights import ALL_PRIMARY, Routes
 
 _AT_REST = (Phase.UNSET, Phase.INITIALIZING, Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED)
 _DONE = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
@@ -54,7 +56,15 @@ def decide(known: Known) -> Verdict:
 
 
 def _finished(known: Known, plan: Plan) -> Plan:
-    return _watchful(known, _warned(known, _cleared(known, plan)))
+    return _watchful(known, _warned(known, _cleared(known, _measured(known, plan))))
+
+
+def _measured(known: Known, plan: Plan) -> Plan:
+    """The plan with the split that was found, to be published at each tick of a run."""
+    if plan.weights is not None or not plan.ticked or known.status.phase not in RUNNING:
+        return plan
+    live = known.answers.get(LiveRoutes()) if known.traits.shifts_traffic else ALL_PRIMARY
+    return msgspec.structs.replace(plan, weights=live) if isinstance(live, Routes) else plan
 
 
 def _without_shifts(known: Known) -> Known:

@@ -101,7 +101,7 @@ class DaemonRollout(msgspec.Struct, frozen=True, kw_only=True):
     desired: int
     updated: int
     available: int
-    since: float | None
+    since: float
 
 
 def judge_daemon_rollout(
@@ -113,8 +113,8 @@ def judge_daemon_rollout(
     wanted = needed(seen.desired, threshold)
     if seen.updated >= seen.desired and seen.available >= wanted:
         return Ready()
-    expires = None if seen.since is None else seen.since + deadline
-    if expires is not None and now >= expires:
+    expires = seen.since + deadline
+    if now >= expires:
         return Stuck(f"exceeded its progressDeadlineSeconds: {deadline}")
     if seen.updated < seen.desired:
         text = f"{seen.updated} out of {seen.desired} new pods have been updated"

@@ -108,10 +108,14 @@ def acknowledged(known: Known) -> CanaryStatus | None:
 
     Zero is the generation on a cluster whose CRD does not keep it.
     """
-    seen = known.status.observed_generation in (known.canary.generation, 0)
-    if seen and not was_refused(known.status) and warnings(known) == told_warnings(known.status):
+    if not edited(known) and not was_refused(known.status) and warnings(known) == told_warnings(known.status):
         return None
     return record(known, known.status.phase, waiting_for=_waiting_for(known.status))
+
+
+def edited(known: Known) -> bool:
+    """Whether the spec was edited since the status was recorded, as far as the status tells."""
+    return known.status.observed_generation not in (known.canary.generation, 0)
 
 
 def mended(known: Known) -> CanaryStatus:
@@ -190,6 +194,14 @@ def checked(known: Known, results: tuple[CheckResult, ...]) -> tuple[CheckResult
     fresh = {result.name: result for result in results}
     kept = tuple(fresh.pop(old.name, old) for old in known.status.checks)
     return (*kept, *fresh.values())
+
+
+def rechecked(known: Known, results: tuple[CheckResult, ...]) -> CanaryStatus | None:
+    """The status with other verdicts than before, or noted under an edited spec; None when nothing of it is new."""
+    before = {old.name: old.verdict for old in known.status.checks}
+    if not edited(known) and all(before.get(result.name, result.verdict) == result.verdict for result in results):
+        return None
+    return record(known, known.status.phase, checks=checked(known, results))
 
 
 def _timed(known: Known, status: CanaryStatus, wanted: tuple[Condition, ...]) -> CanaryStatus:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gradatim.api.durations import parse_duration
-from gradatim.core.verdict import Known
+from gradatim.core import conditions
+from gradatim.core.verdict import Known, Question
 
 DEFAULT_INTERVAL = 60.0
 """Seconds between ticks of an analysis without `interval`."""
@@ -21,3 +24,18 @@ def interval_of(text: str, floor: float) -> float:
     except ValueError:
         wanted = DEFAULT_INTERVAL
     return max(wanted, floor)
+
+
+def waited_since(known: Known, question: Question[Any]) -> float:
+    """When the waiting for a yes began, in Unix seconds: with what was recorded last, or later, or just now.
+
+    What is recorded may be hours old, such as behind a gate that is closed, while all was well.
+    """
+    recorded = conditions.seconds(known.status.last_transition_time)
+    found = known.waits.get(question, known.now)
+    return found if recorded is None else max(recorded, found)
+
+
+def overdue(known: Known, question: Question[Any]) -> bool:
+    """Whether a yes has been waited for for as long as the progress deadline."""
+    return known.now - waited_since(known, question) > known.canary.spec.progress_deadline

@@ -199,6 +199,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     caveats: tuple[News, ...] = ()
     """What of the plan is left out on this mesh, told with each step."""
+    waits: dict[Question[Any], float] = {}
+    """Since when these have been answered with something else than yes, in Unix seconds, as far as is remembered."""
     answers: dict[Question[Any], Any] = {}
 
     def get(self, question: Question[A]) -> A:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 
 from gradatim.api.canary import Canary
+from gradatim.api.status import RUNNING
 from gradatim.core.news import News
 from gradatim.core.record import hindered
 from gradatim.core.settings import Settings
@@ -96,6 +97,7 @@ class Crew:
             first=memory.first,
             asleep=asleep,
             problems=problems,
+            waits=dict(memory.waits),
         )
         return known, site
 
@@ -119,9 +121,10 @@ class Crew:
         memory = self._memories[key]
         memory.failures = 0
         memory.record(canary.status, plan, self._clock.ticks())
+        memory.heard(known.answers, known.now)
         after = plan.status or canary.status
         self._telemetry.observe(canary, canary.status, after, plan.weights)
-        if plan.ticked:
+        if plan.ticked and canary.status.phase in RUNNING:
             self._telemetry.lasted(canary, max(0.0, self._clock.now() - known.now))
 
     def tell(self, known: Known, plan: Plan) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from gradatim.api.status import CanaryStatus
 from gradatim.core import conditions
 from gradatim.core.news import News
+from gradatim.core.readiness import Ready
 from gradatim.core.timing import interval_of
-from gradatim.core.verdict import Plan
+from gradatim.core.verdict import CanaryReady, Plan, PrimaryReady, Question, Repointed, Settled
 from gradatim.engine.repairs import Repairs
 from gradatim.engine.site import Learned
 
+_WAITED_FOR = (PrimaryReady, CanaryReady, Settled, Repointed)
 REGAINED = 0.1
 """Share of an interval by which the next tick may come earlier when this one came late."""
 
@@ -17,7 +22,7 @@ REGAINED = 0.1
 class Memory:
     """When the last tick was used, what has been told in this phase, and what was learned about the target."""
 
-    __slots__ = ("_interval", "_last_tick", "_told", "_turned", "failures", "first", "learned", "repairs")
+    __slots__ = ("_interval", "_last_tick", "_told", "_turned", "failures", "first", "learned", "repairs", "waits")
 
     def __init__(self, status: CanaryStatus, now: float, ticks: float) -> None:
         since = conditions.seconds(status.last_transition_time)
@@ -31,6 +36,8 @@ class Memory:
         """Errors in a row, for the back-off."""
         self.learned: Learned | None = None
         self.repairs = Repairs()
+        self.waits: dict[Question[Any], float] = {}
+        """Since when something has not been as it should, in Unix seconds."""
 
     def asleep(self, interval: str, floor: float, ticks: float) -> float:
         """Seconds until the next tick is due; 0 when it is."""
@@ -47,6 +54,16 @@ class Memory:
             self.first = False
         if plan.ticked or plan.asked:
             self._last_tick = ticks - regained
+
+    def heard(self, answers: Mapping[Question[Any], Any], now: float) -> None:
+        """Note since when what is waited for has not been as it should; what is right again is forgotten."""
+        for question, answer in answers.items():
+            if not isinstance(question, _WAITED_FOR):
+                continue
+            if isinstance(answer, Ready):
+                self.waits.pop(question, None)
+            else:
+                self.waits.setdefault(question, now)
 
     def _regained(self, ticks: float) -> float:
         """How late a tick is, if that is little: the next one keeps to the rhythm.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from gradatim.api.canary import Canary
 from gradatim.api.payloads import hook_payload
 from gradatim.core.hooks import HookFailed, HookPassed
 from gradatim.core.measurement import NoValues, QueryFailed, Value
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready, Waiting
+from gradatim.core.timing import waited_since
 from gradatim.core.verdict import (
     CanaryReady,
     Formed,
@@ -96,7 +100,7 @@ class Answers:
                 text = await self._measuring.online(site)
                 return Ready() if text is None else Trouble(text)
             case HookSays():
-                return await self._hook(known, question)
+                return await self._hook(known, site, question)
             case Measure():
                 return await self._measure(known, site, question)
         raise TypeError(f"nobody answers {question!r}")
@@ -112,8 +116,10 @@ class Answers:
         return forms.shape(site)
 
     def _ready(self, known: Known, site: Site, *, primary: bool) -> Readiness:
+        since = waited_since(known, PrimaryReady() if primary else CanaryReady())
+        workload = site.providers.kind.workload
         try:
-            return site.providers.kind.workload.ready(site.scene, site.seen, primary=primary, now=known.now)
+            return workload.ready(site.scene, site.seen, primary=primary, now=known.now, since=since)
         except ProviderError as error:
             return Absent(error.message)
 
@@ -142,9 +148,11 @@ class Answers:
         missing = await self._library.problems(site.key, known.canary)
         return (*self._census.problems(site.key), *missing)
 
-    async def _hook(self, known: Known, question: HookSays) -> HookPassed | HookFailed:
-        hook = known.canary.spec.analysis.webhooks[question.index]
-        return await self._caller.call(known.canary, hook, hook_payload(known.canary, hook, question.phase))
+    async def _hook(self, known: Known, site: Site, question: HookSays) -> HookPassed | HookFailed:
+        hook, subject = known.canary.spec.analysis.webhooks[question.index], known.canary
+        if hook.kind == "confirm-rollout":
+            subject = _about_to_run(known.canary, self._target(site))
+        return await self._caller.call(known.canary, hook, hook_payload(subject, hook, question.phase))
 
     async def _measure(self, known: Known, site: Site, question: Measure) -> Value | NoValues | QueryFailed:
         metric = known.canary.spec.analysis.metrics[question.index]
@@ -152,3 +160,11 @@ class Answers:
         if isinstance(found, Value):
             self._telemetry.measured(known.canary, metric, found.value)
         return found
+
+
+def _about_to_run(canary: Canary, seen: TargetSeen | Trouble) -> Canary:
+    """The Canary as its next run will find it: whoever is asked to approve must be told of what will be released."""
+    if isinstance(seen, Trouble):
+        return canary
+    status = msgspec.structs.replace(canary.status, last_applied_spec=seen.revision, tracked_configs=seen.configs)
+    return msgspec.structs.replace(canary, status=status)

@@ -38,6 +38,7 @@ async def reconcile(key: Ref, crew: Crew) -> float | None:
 
 async def _come_to_rest(key: Ref, crew: Crew) -> float | None:
     outside: dict[Question[Any], Any] = {}
+    before: Plan | None = None
     for _ in range(ROUNDS):
         looked = await crew.look(key)
         if looked is None:
@@ -45,9 +46,12 @@ async def _come_to_rest(key: Ref, crew: Crew) -> float | None:
         known, site = looked
         known, plan = await consult(msgspec.structs.replace(known, answers=dict(outside)), site, crew)
         outside = {question: answer for question, answer in known.answers.items() if isinstance(question, OUTSIDE)}
+        if plan.again and plan == before:
+            return crew.interval(key)  # what has just been done did not stay so, and would not this time
         await carry_out(known, plan, site, crew)
         if not plan.again:
             return plan.requeue
+        before = plan
     raise Unsettled(f"{key} did not come to rest within {ROUNDS} plans")
 
 

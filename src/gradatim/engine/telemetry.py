@@ -32,6 +32,8 @@ class Telemetry:
         self._successes: dict[Labels, float] = {}
         self._failures: dict[Labels, float] = {}
         self._duration: dict[Labels, list[float]] = {}
+        self._sharers: dict[Labels, set[str]] = {}
+        """Canaries by the labels of their series, which do not tell kinds of targets apart."""
         self._total: Callable[[], Mapping[str, int]] = dict
         self.health: Callable[[], Iterable[tuple[str, str, str, float]]] = tuple
         """Further series as (name, type, help, value), asked at every scrape."""
@@ -42,6 +44,7 @@ class Telemetry:
 
     def observe(self, canary: Canary, before: CanaryStatus, after: CanaryStatus, weights: Routes | None) -> None:
         """Note what one plan recorded."""
+        self._sharers.setdefault(_labels(canary), set()).add(canary.name)
         self._status[_labels(canary)] = {Phase.PROGRESSING: 0.0, Phase.FAILED: 2.0}.get(after.phase, 1.0)
         if weights is not None:
             self._weight[_workload(canary, names.primary_workload(canary))] = float(weights.primary)
@@ -77,7 +80,12 @@ class Telemetry:
         counts[-1] += seconds
 
     def forget(self, canary: Canary) -> None:
-        """Drop every series of a Canary that is gone."""
+        """Drop every series of a Canary that is gone, unless another one goes on with them."""
+        sharers = self._sharers.get(_labels(canary), set())
+        sharers.discard(canary.name)
+        if sharers:
+            return
+        self._sharers.pop(_labels(canary), None)
         mine = set(_labels(canary))
         workloads = {names.primary_workload(canary), canary.target}
         for series in (self._status, self._analysis, self._successes, self._failures, self._duration):

@@ -89,8 +89,11 @@ class Workload(Protocol):
         """The name of the object that keeps a revision."""
         ...
 
-    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
-        """How far the rollout of the primary or of the target is; messages are whole event texts."""
+    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float, since: float) -> Readiness:
+        """How far the rollout of the primary or of the target is; messages are whole event texts.
+
+        `since` is when the waiting for it began, where its own objects do not tell; times are Unix seconds.
+        """
         ...
 
     def stop(self, scene: Scene, seen: Seen) -> Patch | None:

@@ -12,7 +12,7 @@ from gradatim.api.status import Phase
 from gradatim.core import expected, gates, news
 from gradatim.core.analysis import Halted, analyse
 from gradatim.core.changes import is_applied, is_promoted
-from gradatim.core.hold import hold, overdue, pending, surrounded, trouble
+from gradatim.core.hold import hold, pending, surrounded, trouble
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import checked, record, sentence_on
@@ -20,7 +20,7 @@ from gradatim.core.revision import is_ours
 from gradatim.core.run import call_off, condemn, promote, restart, roll_back
 from gradatim.core.strategies.steps import step
 from gradatim.core.strategy import Strategy, strategy_of
-from gradatim.core.timing import interval
+from gradatim.core.timing import interval, overdue
 from gradatim.core.verdict import (
     CanaryReady,
     Introduce,
@@ -52,6 +52,7 @@ def decide(known: Known) -> Plan:
         return roll_back(known, why=why)
     if (failed := known.status.failed_checks) >= known.canary.spec.analysis.failures_allowed:
         return condemn(known, *news.too_many_failed_checks(known.canary, failed), why=f"{failed} checks failed")
+    expected.carry_over(known)
     if (plan := _workloads(known, seen)) is not None:
         return plan
     if known.canary.spec.skip_analysis:
@@ -59,6 +60,9 @@ def decide(known: Known) -> Plan:
     expected.repair(known)
     if not (known.due or _fresh(known)):
         return hold(known, requeue=known.asleep)
+    settled = known.get(Settled())
+    if isinstance(settled, Waiting):
+        return _unsettled(known, settled)
     rollback, told = _rollback(known)
     if rollback is not None:
         return rollback
@@ -168,6 +172,13 @@ def _await(known: Known, state: Waiting | Absent) -> Plan:
     return rollback or msgspec.structs.replace(plan, news=(*plan.news, *told), asked=bool(told))
 
 
+def _unsettled(known: Known, state: Waiting) -> Plan:
+    """Proxies do not follow: nobody is led anywhere by a route that they refuse, and nothing is judged."""
+    if overdue(known, Settled()):
+        return condemn(known, *news.deadline_exceeded(known.canary, state.message), why=state.message)
+    return _await(known, state)
+
+
 def _concern(known: Known) -> tuple[News, ...]:
     """What is worth a warning although it stops nothing: a primary past its deadline."""
     state = known.answers.get(PrimaryReady())
@@ -223,11 +234,6 @@ def _introduced(known: Known, plan: Plan) -> Plan:
 
 
 def _judge(known: Known, seen: TargetSeen, told: tuple[News, ...]) -> Plan:
-    settled = known.get(Settled())
-    if isinstance(settled, Waiting):
-        if overdue(known):
-            return condemn(known, *news.deadline_exceeded(known.canary, settled.message), why=settled.message)
-        return pending(known, settled, tell=known.due)
     judged = analyse(known)
     if isinstance(judged, Halted):
         return _count(known, judged, told)

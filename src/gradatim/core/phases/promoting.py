@@ -8,11 +8,11 @@ from __future__ import annotations
 from gradatim.api.status import CanaryStatus, Phase
 from gradatim.core import news
 from gradatim.core.expected import live_routes
-from gradatim.core.hold import hold, overdue, pending, released
+from gradatim.core.hold import hold, pending, released
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import record
 from gradatim.core.run import moved, promotion_failed, welcome
-from gradatim.core.timing import interval
+from gradatim.core.timing import interval, overdue
 from gradatim.core.verdict import Action, Ensure, Known, Part, Plan, PrimaryReady, Settled, Shift, WhoServes
 from gradatim.core.weights import ALL_PRIMARY, TOTAL, split
 
@@ -27,9 +27,10 @@ def decide(known: Known) -> Plan:
     if not isinstance(state, Ready):
         return _pending(known, state, scaler)
     settled = known.get(Settled())
-    if isinstance(settled, Waiting) and not overdue(known):
+    if isinstance(settled, Waiting) and not overdue(known, Settled()):
         return pending(known, settled, tell=known.due)
-    if not known.traits.shifts_traffic or known.canary.spec.analysis.step_weight_promotion <= 0:
+    spec = known.canary.spec
+    if not known.traits.shifts_traffic or spec.skip_analysis or spec.analysis.step_weight_promotion <= 0:
         return _all_at_once(known, scaler)
     return _step(known, scaler)
 

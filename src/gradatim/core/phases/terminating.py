@@ -13,11 +13,12 @@ import msgspec
 from gradatim.api.canary import FINALIZER
 from gradatim.api.status import Phase
 from gradatim.core import news
-from gradatim.core.hold import overdue, pending
+from gradatim.core.hold import pending
 from gradatim.core.leaving import still_reached
 from gradatim.core.news import News
 from gradatim.core.readiness import Absent, Ready, Stuck, Waiting
 from gradatim.core.record import record
+from gradatim.core.timing import overdue
 from gradatim.core.verdict import (
     Action,
     CanaryReady,
@@ -49,7 +50,7 @@ def decide(known: Known) -> Plan:
     match known.get(CanaryReady()):
         case Ready():
             return _hand_back(known)
-        case Waiting() as state if not overdue(known):
+        case Waiting() as state if not overdue(known, CanaryReady()):
             return pending(known, state, tell=known.due)
         case Waiting(message) | Stuck(message) | Absent(message):
             return _let_go(known, news.warning(message))

@@ -25,7 +25,7 @@ def decide(known: Known) -> Plan:
     if not known.due:
         noted = acknowledged(known)
         return hold(known, requeue=known.asleep) if noted is None else Plan(status=noted, again=True)
-    hook, _ = gates.rollback_asked(known)
+    hook = None if known.canary.spec.skip_analysis else gates.rollback_asked(known)[0]
     if hook is not None:
         return roll_back(known, *news.rollback_wanted(known.canary, hook), why=f"asked for by hook {hook}")
     return start(known, seen)
@@ -35,7 +35,9 @@ def _withdraw(known: Known, seen: TargetSeen) -> Plan:
     """The target was set back before anything began: to what is promoted, or to what had failed before."""
     succeeded = is_promoted(known.status, seen) and not known.status.canary_weight
     if succeeded:
-        status = record(known, Phase.SUCCEEDED, waiting_for="", last_applied_spec=seen.revision)
+        status = record(
+            known, Phase.SUCCEEDED, waiting_for="", last_applied_spec=seen.revision, tracked_configs=seen.configs
+        )
     else:
         status = record(known, Phase.FAILED, waiting_for="a new revision")
     return Plan(status=status, news=(news.withdrawn(known.canary),), again=True)

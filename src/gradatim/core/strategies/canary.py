@@ -7,7 +7,7 @@ from gradatim.api.status import CheckResult, Phase
 from gradatim.core import gates, news
 from gradatim.core.expected import live_routes
 from gradatim.core.news import News
-from gradatim.core.record import checked, record
+from gradatim.core.record import checked, rechecked, record
 from gradatim.core.strategies.moves import advance, promote_when_confirmed, too_late
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Known, Plan, TargetSeen
@@ -38,7 +38,7 @@ def _halt(known: Known, hook: Webhook, told: tuple[News, ...], results: tuple[Ch
     if gates.overdue(known, hook, waiting):
         return too_late(known, hook, waiting, told, results)
     if known.status.waiting_for == waiting:
-        return Plan(news=told, requeue=interval(known), ticked=True)
+        return Plan(status=rechecked(known, results), news=told, requeue=interval(known), ticked=True)
     alarm = news.waiting_for_increase(known.canary, hook.name, mute=hook.mute_alert)
     since = gates.closed_since(known, waiting)
     status = record(known, known.status.phase, waiting_for=waiting, waiting_since=since, checks=checked(known, results))

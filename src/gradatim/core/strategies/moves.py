@@ -8,7 +8,7 @@ from gradatim.api.canary import Webhook
 from gradatim.api.status import CheckResult, Phase
 from gradatim.core import gates, news
 from gradatim.core.news import News
-from gradatim.core.record import checked, record
+from gradatim.core.record import checked, rechecked, record
 from gradatim.core.run import condemn, promote
 from gradatim.core.timing import interval
 from gradatim.core.verdict import Action, Known, Plan, Shift, TargetSeen
@@ -56,7 +56,7 @@ def confirmed(
     if gates.overdue(known, hook, waiting):
         return too_late(known, hook, waiting, told, results), ()
     if known.status.phase is Phase.WAITING_PROMOTION and known.status.waiting_for == waiting:
-        return Plan(news=told, requeue=interval(known), ticked=True), ()
+        return Plan(status=rechecked(known, results), news=told, requeue=interval(known), ticked=True), ()
     alarm = news.waiting_for_promotion(known.canary, hook.name, mute=hook.mute_alert)
     if known.status.phase is Phase.WAITING_PROMOTION:  # another gate, or one that is asked again after the cut-over
         passed, alarm = (), ()

@@ -77,9 +77,13 @@ class HttpRoutes:
         return (self._ref(scene.canary),)
 
     def ensure(self, scene: Scene, seen: Seen) -> Iterable[Manifest]:
-        """The route as it must be, with its live weights."""
-        found = seen[self._ref(scene.canary)]
-        live = None if found is None else _live(scene.canary, found)
+        """The route as it must be, with its live weights, unless they are those of other users.
+
+        All users of a test are not all users: a route that becomes a test, or is none any more, begins at the primary.
+        """
+        canary = scene.canary
+        found, tests = seen[self._ref(canary)], bool(matches.of_analysis(canary).entries)
+        live = None if found is None or _tests(canary, found) != tests else _live(canary, found)
         return (self._wanted(scene, found, live or ALL_PRIMARY),)
 
     def routes(self, scene: Scene, seen: Seen) -> Routes:
@@ -324,6 +328,13 @@ def _weighted(canary: Canary, rules: list[Manifest]) -> int | None:
     """Which rule splits traffic: the last one with both backends."""
     found = [index for index, rule in enumerate(rules) if _weights(canary, rule) is not None]
     return found[-1] if found else None
+
+
+def _tests(canary: Canary, route: Manifest) -> bool:
+    """Whether a route is that of an A/B test, whose last rule leads everybody else to the primary alone."""
+    ours = [rule for rule in manifests.items(route, "spec", "rules") if _is_ours(canary, rule)]
+    others = {manifests.text(backend, "name") for rule in ours[-1:] for backend in _services(canary, rule)}
+    return others == {names.primary_service(canary)}
 
 
 def _live(canary: Canary, route: Manifest) -> Routes | None:

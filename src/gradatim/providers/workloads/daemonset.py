@@ -15,7 +15,6 @@ from gradatim.ports.workload import Facts, Patch, WorkloadKind
 from gradatim.providers import promoted
 from gradatim.providers.absence import get_error
 from gradatim.providers.manifests import copy_of, mapping, number, put, text, whole
-from gradatim.providers.moments import unix
 from gradatim.providers.pod_targets import PodTarget
 
 _SWITCH = "flagger.app/scale-to-zero"
@@ -91,15 +90,15 @@ class DaemonSet:
         """A ControllerRevision."""
         return promoted.kept(canary, revision)
 
-    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
-        """Judged by the DaemonSet's numbers; the waiting begins with the last step that was recorded."""
+    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float, since: float) -> Readiness:
+        """Judged by the DaemonSet's numbers; they do not tell since when they are like this."""
         canary, analysis = scene.canary, scene.canary.spec.analysis
         if primary:
             _refuse_strategy(scene, seen)
         ref = _PODS.primary(canary) if primary else _PODS.target(canary)
         if (found := seen[ref]) is None:
             return Absent(get_error(_PODS.word, ref))
-        rollout = _rollout(found, unix(canary.status.last_transition_time))
+        rollout = _rollout(found, since)
         threshold = analysis.primary_ready_threshold if primary else analysis.canary_ready_threshold
         match judge_daemon_rollout(rollout, threshold, canary.spec.progress_deadline, now):
             case Ready():
@@ -143,7 +142,7 @@ def _refuse_strategy(scene: Scene, seen: Seen) -> None:
         )
 
 
-def _rollout(daemonset: Manifest, since: float | None) -> DaemonRollout:
+def _rollout(daemonset: Manifest, since: float) -> DaemonRollout:
     """The numbers of a DaemonSet."""
     return DaemonRollout(
         generation=number(daemonset, "metadata", "generation"),

@@ -80,7 +80,7 @@ class Deployment:
         """A ControllerRevision."""
         return promoted.kept(canary, revision)
 
-    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
+    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float, since: float) -> Readiness:
         """Judged by the Deployment's own numbers and conditions."""
         canary, analysis = scene.canary, scene.canary.spec.analysis
         ref = _PODS.primary(canary) if primary else _PODS.target(canary)

@@ -20,7 +20,6 @@ from gradatim.ports.scene import Scene, Seen
 from gradatim.ports.workload import Facts, Patch, WorkloadKind
 from gradatim.providers.absence import not_found
 from gradatim.providers.manifests import annotations_of, copy_of, items, number, put, text
-from gradatim.providers.moments import unix
 
 _PRIMARY_REVISION = "flagger.app/primary-revision"
 _MESH = "knative"
@@ -86,7 +85,7 @@ class KnativeService:
         """See `keeping`."""
         return None
 
-    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
+    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float, since: float) -> Readiness:
         """Ready when the revision says so. Only a canary has a deadline: a primary serves, ready or not."""
         canary = scene.canary
         service = seen[self.target(canary)]
@@ -103,8 +102,7 @@ class KnativeService:
         if _is_ready(found):
             return Ready()
         message = f"Knative Revision {name}.{canary.namespace} is not ready"
-        since = None if primary else unix(canary.status.last_transition_time)
-        until = None if since is None else since + canary.spec.progress_deadline
+        until = None if primary else since + canary.spec.progress_deadline
         return Stuck(message) if until is not None and now >= until else Waiting(message, until)
 
     def stop(self, scene: Scene, seen: Seen) -> Patch | None:

@@ -97,7 +97,7 @@ class CoreService:
         live = required(seen, primary, "service", before)
         return (_refreshed(self._found(scene.canary, seen), live, scene),)
 
-    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float) -> Readiness:
+    def ready(self, scene: Scene, seen: Seen, *, primary: bool, now: float, since: float) -> Readiness:
         """A Service that is there is ready."""
         ref = _primary(scene.canary) if primary else self.target(scene.canary)
         return Absent(get_error("service", ref)) if seen[ref] is None else Ready()

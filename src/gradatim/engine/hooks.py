@@ -152,8 +152,8 @@ def _refusal(webhook: Webhook, response: HttpResponse) -> str:
 
 def _given_up(webhook: Webhook, attempts: int, outcome: HttpResponse | HttpFailure) -> HookFailed:
     text = f"POST {without_password(webhook.url)} giving up after {attempts} attempt(s)"
-    if isinstance(outcome, HttpFailure):
-        detail = outcome.message
-    else:
+    if answered := isinstance(outcome, HttpResponse):
         detail = f"status {outcome.status}" if webhook.hide_response else excerpt(outcome.text)
-    return HookFailed(f"{text}: {detail}" if detail else text, answered=False)
+    else:
+        detail = outcome.message
+    return HookFailed(f"{text}: {detail}" if detail else text, answered=answered)

@@ -130,6 +130,8 @@ class World:
     plans: list[Plan] = field(default_factory=list)
     crash_after: int | None = None
     memory: Memory | None = None
+    asking: Question[Any] | None = None
+    """What somebody outside is being asked while this is looked at."""
 
     # Time ------------------------------------------------------------------------------------------------------------
 
@@ -201,6 +203,7 @@ class World:
             first=memory.first,
             asleep=asleep,
             problems=self.problems,
+            asking=self.asking,
         )
 
     @property

@@ -196,6 +196,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     caveats: tuple[News, ...] = ()
     """What of the plan is left out on this mesh, told with each step."""
     answers: dict[Question[Any], Any] = {}
+    asking: Question[Any] | None = None
+    """What somebody outside has been asked about the same revision and spec and has not answered yet, if this look was
+    taken meanwhile. It is given up unless it is asked again before the Canary comes to rest."""
 
     def get(self, question: Question[A]) -> A:
         """The answer to a question; makes the core ask it when it is not known yet."""

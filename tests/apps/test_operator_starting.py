@@ -192,6 +192,7 @@ class Leader:
         world = World(
             transport=wire,
             http=Connection(cluster.outside, lifeline),
+            news=Connection(cluster.outside, lifeline),
             clock=cluster.clock,
             fence=self.lease.fence,
         )
@@ -210,7 +211,7 @@ async def test_an_api_server_that_is_down_is_waited_for_half_a_minute_and_then_t
     async with simulated() as cluster:
         began = virtual_time()
         with pytest.raises(GradatimError) as told:
-            await operator.run(given, down, Nobody(), asyncio.Event(), cluster.clock)
+            await operator.run(given, down, Nobody(), Nobody(), asyncio.Event(), clock=cluster.clock)
     assert told.value.message == (
         "the API server cannot be used: list canaries.flagger.app: "
         "https://10.0.0.1 cannot be reached: connection refused"
@@ -225,7 +226,7 @@ async def test_told_to_stop_while_it_waits_for_the_api_server_it_stops(virtual_t
     async with simulated() as cluster:
         began = virtual_time()
         asyncio.get_running_loop().call_later(3, stop.set)
-        assert await operator.run(given, Unreachable(), Nobody(), stop, cluster.clock) == 0
+        assert await operator.run(given, Unreachable(), Nobody(), Nobody(), stop, clock=cluster.clock) == 0
     assert virtual_time() - began == pytest.approx(3, abs=0.1)
 
 

@@ -132,6 +132,8 @@ class World:
     plans: list[Plan] = field(default_factory=list)
     crash_after: int | None = None
     memory: Memory | None = None
+    asking: Question[Any] | None = None
+    """What somebody outside is being asked while this is looked at."""
 
     # Time ------------------------------------------------------------------------------------------------------------
 
@@ -204,6 +206,7 @@ class World:
             asleep=asleep,
             problems=self.problems,
             waits=dict(memory.waits),
+            asking=self.asking,
         )
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from gradatim.api.errors import Bug
 from gradatim.core.hooks import HookFailed, HookPassed
 from gradatim.engine.clock import Clock
 from gradatim.engine.hooks import call
-from gradatim.engine.http import LARGEST_BODY, HttpClient, wire_url
+from gradatim.engine.http import LARGEST_BODY, HttpClient, share, wire_url
 from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -448,6 +450,60 @@ async def test_connections_are_kept_for_queries_and_never_for_hooks(client: Http
     async with serving(handler) as url:
         assert len({(await client.send(get(url))).text for _ in range(3)}) == 1
         assert len({(await client.send(post(url))).text for _ in range(3)}) == 3
+
+
+class Gathering:
+    """A receiver that answers nobody before all are there."""
+
+    def __init__(self, all_of_them: int) -> None:
+        self.there = 0
+        self._all = all_of_them
+        self._complete = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Wait for the others."""
+        self.there += 1
+        if self.there == self._all:
+            self._complete.set()
+        await self._complete.wait()
+        return web.Response()
+
+
+@pytest.mark.parametrize("request_to", [get, post], ids=["queries", "hooks"])
+@pytest.mark.asyncio
+async def test_as_many_as_there_are_canaries_ask_one_server_at_once(
+    client: HttpClient, request_to: Callable[[str], HttpRequest]
+) -> None:
+    """A load tester of a whole cluster holds each of its callers; nobody's time may run out in a queue."""
+    gathering = Gathering(120)
+    async with serving(gathering) as url:
+        answers = await asyncio.gather(*(client.send(request_to(url)) for _ in range(120)))
+    assert {answer.status for answer in answers} == {200}
+
+
+@pytest.mark.asyncio
+async def test_waiting_for_a_connection_that_may_be_opened_is_no_part_of_the_deadline() -> None:
+    """Who waits is not too late, however often others before it were."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/never":
+            await asyncio.Event().wait()
+        return web.Response()
+
+    async with serving(handler) as url, HttpClient({}, at_once=1) as http:
+        before = [asyncio.create_task(failure(http, get(f"{url}/never", timeout=0.02))) for _ in range(10)]
+        assert (await http.send(get(url, timeout=0.1))).status == 200
+        assert {error.message for error in await asyncio.gather(*before)} == {"no answer within 20ms"}
+
+
+@pytest.mark.parametrize(("files", "exchanges"), [((4096, 8192), 1024), ((-1, -1), sys.maxsize), ((2, 2), 1)])
+@pytest.mark.asyncio
+async def test_there_are_always_files_left_for_others(
+    monkeypatch: pytest.MonkeyPatch, files: tuple[int, int], exchanges: int
+) -> None:
+    """Three in four: for what is kept idle, for the news, and for the API server. No limit (-1) is none here either."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: files)
+    assert share() == exchanges
 
 
 @pytest.mark.asyncio

@@ -66,3 +66,36 @@ async def test_a_forgotten_key_does_not_come() -> None:
     waiting.forget(A)
     assert await waiting.take() == B
     assert waiting.lateness() == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_key_in_work_is_wanted_again_at_the_moment_of_the_wish() -> None:
+    waiting, time = queue(), asyncio.get_running_loop().time
+    waiting.add(A)
+    await waiting.take()
+    again = asyncio.create_task(waiting.wanted(A))
+    await asyncio.sleep(1)
+    assert not again.done()
+    waiting.add(A, 5)
+    await asyncio.sleep(1)
+    waiting.add(A, 2)
+    began = time()
+    await again
+    assert time() - began == pytest.approx(2)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("virtual_time")
+async def test_a_wish_that_was_claimed_by_who_has_the_key_in_work_is_fulfilled() -> None:
+    waiting = queue()
+    waiting.add(A)
+    await waiting.take()
+    assert not waiting.claim(A)
+    waiting.add(A, 5)
+    assert not waiting.claim(A), "not due yet"
+    await waiting.wanted(A)
+    assert waiting.claim(A)
+    assert not waiting.claim(A)
+    waiting.done(A)
+    assert len(waiting) == 0

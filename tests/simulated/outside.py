@@ -46,11 +46,14 @@ class Connection:
     """One process's way to them."""
 
     def __init__(self, outside: Outside, lifeline: Lifeline) -> None:
+        self.paths: list[str] = []
+        """Whom it was used for, in order."""
         self._outside = outside
         self._lifeline = lifeline
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """The answer, within the request's own deadline."""
+        self.paths.append(urlsplit(request.url).path)
         try:
             async with asyncio.timeout(request.timeout):
                 await asyncio.sleep(LATENCY)

@@ -24,7 +24,8 @@ class Process:
         self, api: Api, outside: Outside, clock: Clock, settings: Settings, *, crash_after: int | None = None
     ) -> None:
         self.lifeline = Lifeline(crash_after)
-        world = World(transport=Wire(api, self.lifeline), http=Connection(outside, self.lifeline), clock=clock)
+        self.asks, self.tells = Connection(outside, self.lifeline), Connection(outside, self.lifeline)
+        world = World(transport=Wire(api, self.lifeline), http=self.asks, news=self.tells, clock=clock)
         self.parts = assemble(settings, world)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -113,6 +113,25 @@ async def test_traffic_is_back_before_anybody_is_told_of_a_rollback(virtual_time
 
 
 @pytest.mark.asyncio
+async def test_those_who_are_told_take_no_connections_from_those_who_are_asked(virtual_time: Clock) -> None:
+    kinds = ("confirm-rollout", "pre-rollout", "rollout", "confirm-promotion", "rollback", "event", "post-rollout")
+    async with simulated() as cluster, cluster.operator() as operator:
+        space = await ready(cluster, *((kind, kind, {}) for kind in kinds))
+        space.set_hook("rollback", 403)
+        room = {"type": "slack", "channel": "shop", "address": f"{space.hooks}/room"}
+        provider = {"apiVersion": "flagger.app/v1beta1", "kind": "AlertProvider", "metadata": {"name": "room"}}
+        await space.create({**provider, "spec": room})
+        alerts = [{"name": "room", "severity": "info", "providerRef": {"name": "room"}}]
+        await space.merge("flagger.app/v1beta1", "Canary", "shop", {"spec": {"analysis": {"alerts": alerts}}})
+        await release(space, "shop:2")
+        await space.phase("Succeeded")
+        await asyncio.sleep(10)  # until the last word
+        asked, told = ({path.rpartition("/")[2] for path in used.paths} for used in (operator.asks, operator.tells))
+        assert asked == {"confirm-rollout", "pre-rollout", "rollout", "confirm-promotion", "rollback"}
+        assert told == {"event", "post-rollout", "room"}
+
+
+@pytest.mark.asyncio
 async def test_a_release_that_nobody_approves_is_given_up_untouched(virtual_time: Clock) -> None:
     async with simulated() as cluster, cluster.operator():
         space = await ready(cluster, ("confirm-rollout", "gate", {"deadline": "2m"}))

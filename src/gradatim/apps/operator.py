@@ -13,7 +13,7 @@ from typing import Any
 
 from gradatim.api.errors import GradatimError, UnknownProvider
 from gradatim.api.metric_template import MetricProvider
-from gradatim.apps import logs, probes, thrift
+from gradatim.apps import files, logs, probes, thrift
 from gradatim.apps.flags import Flags, parse
 from gradatim.apps.wiring import USER_AGENT, VERSION, Parts, World, assemble, follow
 from gradatim.core.addresses import without_password
@@ -61,10 +61,11 @@ async def _main(flags: Flags) -> int:
     thrift.spare_the_collector()
     _check_mesh(flags["mesh-provider"])
     access = auth.load(flags["kubeconfig"], master=flags["master"])
+    files.allow_all()
     transport = HttpTransport(access)
     try:
-        async with HttpClient() as http, _meanwhile(thrift.give_back()):
-            return await run(flags, transport, http, stop)
+        async with HttpClient() as http, HttpClient() as news, _meanwhile(thrift.give_back()):
+            return await run(flags, transport, http, news, stop)
     finally:
         await transport.close()
 
@@ -89,7 +90,9 @@ def _check_mesh(name: str) -> None:
         log.warning("%s; set -mesh-provider, or spec.provider of every Canary", error.message)
 
 
-async def run(flags: Flags, transport: Transport, http: Http, stop: asyncio.Event, clock: Clock | None = None) -> int:
+async def run(
+    flags: Flags, transport: Transport, http: Http, news: Http, stop: asyncio.Event, *, clock: Clock | None = None
+) -> int:
     """Lead if need be, work until told to stop, and leave everything in order."""
     clock = clock or Clock()
     lease = _lease(flags, transport, clock) if flags["enable-leader-election"] else None
@@ -98,6 +101,7 @@ async def run(flags: Flags, transport: Transport, http: Http, stop: asyncio.Even
         World(
             transport=transport,
             http=http,
+            news=news,
             clock=clock,
             namespace=flags["namespace"],
             qps=flags["kubeconfig-qps"],

@@ -42,6 +42,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     transport: Transport
     http: Http
+    news: Http
+    """For those who are only told: a slow one must not take the connections of those who are asked."""
     clock: Clock
     sleep: Sleep = asyncio.sleep
     namespace: str = ""
@@ -78,11 +80,10 @@ def assemble(settings: Settings, world: World) -> Parts:
     library = Library(cache)
     telemetry = Telemetry(VERSION, settings.mesh_provider)
     telemetry.census(census.count)
-    caller = Caller(http=world.http, library=library, clock=clock, sleep=world.sleep)
     newsroom = Newsroom(
         recorder=Recorder(client),
-        alerts=Alerts(settings, library, world.http, world.everywhere),
-        caller=caller,
+        alerts=Alerts(settings, library, world.news, world.everywhere),
+        caller=Caller(http=world.news, library=library, clock=clock, sleep=world.sleep),
         now=clock.now,
         event_webhook=world.event_webhook,
     )
@@ -98,7 +99,7 @@ def assemble(settings: Settings, world: World) -> Parts:
             endpoints=Endpoints(client),
             draining=draining,
             measuring=measuring,
-            caller=caller,
+            caller=Caller(http=world.http, library=library, clock=clock, sleep=world.sleep),
             telemetry=telemetry,
         ),
         draining=draining,

@@ -202,6 +202,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     waits: dict[Question[Any], float] = {}
     """Since when these have been answered with something else than yes, in Unix seconds, as far as is remembered."""
     answers: dict[Question[Any], Any] = {}
+    asking: Question[Any] | None = None
+    """What somebody outside has been asked about the same revision and spec and has not answered yet, if this look was
+    taken meanwhile. It is given up unless it is asked again before the Canary comes to rest."""
 
     def get(self, question: Question[A]) -> A:
         """The answer to a question; makes the core ask it when it is not known yet."""

@@ -109,8 +109,8 @@ class Crew:
         """Carry out one action."""
         await self._hands.perform(site, plan, action)
 
-    async def record(self, known: Known, plan: Plan) -> None:
-        """Write the plan's status, if that changes anything, and remember the plan."""
+    async def record(self, known: Known, plan: Plan, began: float) -> None:
+        """Write the plan's status, if that changes anything, and remember the plan, whose tick began then."""
         key, canary = self._key(known.canary), known.canary
         if plan.status is not None:
             self._draining.forget(key)
@@ -125,7 +125,7 @@ class Crew:
         after = plan.status or canary.status
         self._telemetry.observe(canary, canary.status, after, plan.weights)
         if plan.ticked and canary.status.phase in RUNNING:
-            self._telemetry.lasted(canary, max(0.0, self._clock.now() - known.now))
+            self._telemetry.lasted(canary, max(0.0, self._clock.now() - began))
 
     def tell(self, known: Known, plan: Plan) -> None:
         """Keep the plan's news, without those that were told already, until they are handed over."""

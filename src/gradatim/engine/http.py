@@ -1,7 +1,8 @@
 """The one client for everything that is not the API server: metrics sources, hooks, chat rooms.
 
-Every exchange has a deadline that covers all of it, redirects and body included. Nothing is remembered between
-requests: no cookies, no logins. What can go wrong becomes HttpFailure, whose message shows no password.
+Every exchange has a deadline that covers all of it, redirects and body included; what is waited for before it, while no
+connection may be opened, does not count. Nothing is remembered between requests: no cookies, no logins. What can go
+wrong becomes HttpFailure, whose message shows no password.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import resource
 import ssl
+import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -29,7 +32,8 @@ from gradatim.ports.http import HttpFailure, HttpRequest, HttpResponse
 LARGEST_BODY = 1024 * 1024
 """Bytes of an answer that are read; what follows is left unread."""
 REDIRECTS = 10
-CONNECTIONS, CONNECTIONS_PER_HOST = 500, 50
+SHARE = 4
+"""One part of this many of all files that may be open is for a client's exchanges, and as many may be kept idle."""
 _CHUNK = 64 * 1024
 _KEPT = "!$&'()*+,;=:@/%[]~"  # characters of a path that stay as they are; `%` since users escape by themselves
 
@@ -46,11 +50,13 @@ class _Hop(msgspec.Struct, frozen=True):
 class HttpClient:
     """Sends requests; implements `ports.http.Http`. Use it in an `async with`.
 
-    `environment` names the proxies; without one it is the process's own.
+    `environment` names the proxies; without one it is the process's own. `at_once` is how many exchanges there may be,
+    with whomever: one load tester may be asked by every Canary of a cluster.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, at_once: int | None = None) -> None:
         self._proxies = Proxies(os.environ if environment is None else environment)
+        self._free = asyncio.Semaphore(at_once or share())
         self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
 
     async def __aenter__(self) -> Self:
@@ -68,11 +74,12 @@ class HttpClient:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """The answer to a request, whatever its status; raises HttpFailure when none comes."""
-        try:
-            async with asyncio.timeout(request.timeout):
-                return await self._follow(request)
-        except TimeoutError as error:
-            raise HttpFailure(f"no answer within {format_duration(request.timeout)}") from error
+        async with self._free:
+            try:
+                async with asyncio.timeout(request.timeout):
+                    return await self._follow(request)
+            except TimeoutError as error:
+                raise HttpFailure(f"no answer within {format_duration(request.timeout)}") from error
 
     async def _follow(self, request: HttpRequest) -> HttpResponse:
         """Send, and send again where the answer says so."""
@@ -114,8 +121,14 @@ class HttpClient:
         return kept if method in ("GET", "HEAD") else fresh
 
 
+def share() -> int:
+    """The exchanges that a client may have with the files that the process may open now."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if files == resource.RLIM_INFINITY else max(1, files // SHARE)
+
+
 def _session(*, force_close: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=CONNECTIONS_PER_HOST, force_close=force_close)
+    connector = aiohttp.TCPConnector(limit=0, force_close=force_close)  # `send` has the only limit
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

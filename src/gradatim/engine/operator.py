@@ -12,6 +12,7 @@ from gradatim.engine.library import Library
 from gradatim.engine.policy import respond
 from gradatim.engine.queue import Queue
 from gradatim.engine.reconcile import reconcile
+from gradatim.engine.turn import Turn
 from gradatim.kube.cache import Cache
 from gradatim.kube.errors import LeaseLost
 from gradatim.ports.objects import ALERT_PROVIDER, CANARY, METRIC_TEMPLATE, Ref
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 TOGETHER = 0.05
 """Seconds in which changes of one Canary's objects are gathered into one look."""
 AT_ONCE = 128
-"""Canaries in work at the same time; most of them wait for somebody's answer."""
+"""Canaries in work at the same time, without those that wait for somebody outside."""
 
 
 class Operator:
@@ -53,29 +54,31 @@ class Operator:
         for key in self._cache.list(CANARY):
             self._enlist(key)
             self.queue.add(key)
-        slots = asyncio.Semaphore(AT_ONCE)
+        places = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
             while True:
-                await slots.acquire()
+                await places.acquire()
                 key = await self.queue.take()
-                group.create_task(self._work(key, slots), name=str(key))
+                group.create_task(self._work(key, places), name=str(key))
 
-    async def _work(self, key: Ref, slots: asyncio.Semaphore) -> None:
+    async def _work(self, key: Ref, places: asyncio.Semaphore) -> None:
         try:
-            delay = await self._reconcile(key)
+            delay = await self._reconcile(Turn(key, self.queue, places))
             if delay is not None:
                 self.queue.add(key, delay)
         finally:
             self.queue.done(key)
-            slots.release()
+            places.release()
 
-    async def _reconcile(self, key: Ref) -> float | None:
+    async def _reconcile(self, turn: Turn) -> float | None:
         """One reconcile, with everything that can go wrong turned into a delay; only a lost lease goes further."""
+        key = turn.key
         try:
+            delay = await reconcile(turn, self._crew)
             if self._cache.get(key) is None:
                 self._dismiss(key)
                 return None
-            return await reconcile(key, self._crew)
+            return delay
         except LeaseLost:
             raise
         except Exception as error:

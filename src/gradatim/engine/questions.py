@@ -47,9 +47,6 @@ from gradatim.engine.site import Site
 from gradatim.engine.telemetry import Telemetry
 from gradatim.ports.errors import Missing, ProviderError
 
-OUTSIDE = (SourcesOnline, HookSays, Measure)
-"""Questions that go out to somebody else: never asked twice in one reconcile."""
-
 
 class Answers:
     """Finds answers; what cannot be found out is an answer too."""

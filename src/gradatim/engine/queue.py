@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 
 from gradatim.ports.objects import Ref
 
@@ -16,7 +17,8 @@ class Queue:
         self._ticks = ticks
         self._heap: list[tuple[float, Ref]] = []
         self._due: dict[Ref, float] = {}
-        self._working: set[Ref] = set()
+        self._working: dict[Ref, asyncio.Event] = {}
+        """Keys in work; the event says that there is a new wish."""
         self._changed = asyncio.Event()
 
     def add(self, key: Ref, delay: float = 0.0) -> None:
@@ -25,7 +27,9 @@ class Queue:
         if key in self._due and self._due[key] <= moment:
             return
         self._due[key] = moment
-        if key not in self._working:
+        if key in self._working:
+            self._working[key].set()
+        else:
             heapq.heappush(self._heap, (moment, key))
             self._changed.set()
 
@@ -38,14 +42,26 @@ class Queue:
                 if self._due.get(key) != moment or key in self._working:
                     continue  # an entry that was overtaken by an earlier one
                 del self._due[key]
-                self._working.add(key)
+                self._working[key] = asyncio.Event()
                 return key
-            self._changed.clear()
-            await self._wait(delay)
+            await _wait(self._changed, delay)
+
+    async def wanted(self, key: Ref) -> None:
+        """Return when a key in work is due again."""
+        while not self._again(key):
+            moment = self._due.get(key)
+            await _wait(self._working[key], None if moment is None else moment - self._ticks())
+
+    def claim(self, key: Ref) -> bool:
+        """Whether a key in work is due again. The wish is then fulfilled by whoever has it in work."""
+        again = self._again(key)
+        if again:
+            del self._due[key]
+        return again
 
     def done(self, key: Ref) -> None:
         """The key may be handed out again."""
-        self._working.discard(key)
+        self._working.pop(key, None)
         if key in self._due:
             heapq.heappush(self._heap, (self._due[key], key))
             self._changed.set()
@@ -65,9 +81,13 @@ class Queue:
     def _next(self) -> float | None:
         return self._heap[0][0] - self._ticks() if self._heap else None
 
-    async def _wait(self, delay: float | None) -> None:
-        try:
-            async with asyncio.timeout(delay):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+    def _again(self, key: Ref) -> bool:
+        return key in self._due and self._due[key] <= self._ticks()
+
+
+async def _wait(changed: asyncio.Event, delay: float | None) -> None:
+    """Wait until something has changed, but no longer than some seconds."""
+    changed.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(delay):
+            await changed.wait()

@@ -10,16 +10,17 @@ import msgspec
 
 from gradatim.api.errors import Bug
 from gradatim.core.planner import decide
-from gradatim.core.verdict import Ask, Known, Plan, Question
-from gradatim.engine.questions import OUTSIDE
+from gradatim.core.verdict import Ask, Known, Plan
+from gradatim.engine.inquiry import Inquiry
+from gradatim.engine.site import Site
+from gradatim.engine.turn import Turn
+from gradatim.ports.objects import Ref
 
 if TYPE_CHECKING:
     from gradatim.engine.crew import Crew
-    from gradatim.engine.site import Site
-    from gradatim.ports.objects import Ref
 
 ROUNDS = 24
-"""Plans that may follow each other in one reconcile; setting up everything takes about ten."""
+"""Plans that may follow each other at once in one reconcile; setting up everything takes about ten."""
 WRITE_TIME = 60.0
 """Seconds that carrying out and recording a plan may take once it has begun."""
 
@@ -28,54 +29,72 @@ class Unsettled(Bug):
     """The core went on planning without coming to rest."""
 
 
-async def reconcile(key: Ref, crew: Crew) -> float | None:
+class Decision(msgspec.Struct, frozen=True):
+    """A plan and the look that it rests on; `began` is when the first of the looks was taken that led to it."""
+
+    known: Known
+    site: Site
+    plan: Plan
+    began: float
+
+    @property
+    def waited(self) -> bool:
+        """Whether somebody outside was waited for, and something changed meanwhile."""
+        return self.known.now > self.began
+
+
+async def reconcile(turn: Turn, crew: Crew) -> float | None:
     """Bring one Canary a step further; return the seconds until it wants to be looked at again."""
+    inquiry = Inquiry(turn, crew)
     try:
-        return await _come_to_rest(key, crew)
+        return await _come_to_rest(turn.key, crew, inquiry)
     finally:
-        crew.hand_over(key)  # a rollback takes two plans: traffic first, then the news of both
+        crew.hand_over(turn.key)  # a rollback takes two plans: traffic first, then the news of both
+        await inquiry.give_up()
 
 
-async def _come_to_rest(key: Ref, crew: Crew) -> float | None:
-    outside: dict[Question[Any], Any] = {}
-    before: Plan | None = None
-    for _ in range(ROUNDS):
-        looked = await crew.look(key)
-        if looked is None:
+async def _come_to_rest(key: Ref, crew: Crew, inquiry: Inquiry) -> float | None:
+    rounds, before = 0, None
+    while rounds < ROUNDS:
+        decision = await consult(key, crew, inquiry)
+        if decision is None:
             return None
-        known, site = looked
-        known, plan = await consult(msgspec.structs.replace(known, answers=dict(outside)), site, crew)
-        outside = {question: answer for question, answer in known.answers.items() if isinstance(question, OUTSIDE)}
-        if plan.again and plan == before:
+        plan = decision.plan
+        if plan.again and plan == before and not decision.waited:
             return crew.interval(key)  # what has just been done did not stay so, and would not this time
-        await carry_out(known, plan, site, crew)
+        await carry_out(decision, crew)
         if not plan.again:
             return plan.requeue
-        before = plan
+        rounds, before = 1 if decision.waited else rounds + 1, plan
     raise Unsettled(f"{key} did not come to rest within {ROUNDS} plans")
 
 
-async def consult(known: Known, site: Site, crew: Crew) -> tuple[Known, Plan]:
-    """Ask and answer until the core plans."""
-    while isinstance(verdict := decide(known), Ask):
-        answers = dict(known.answers)
-        for question in verdict.questions:
-            if question in answers:
-                raise Bug(f"{question!r} was asked twice")
-            answers[question] = await crew.answer(known, site, question)
-        known = msgspec.structs.replace(known, answers=answers)
-    return known, verdict
+async def consult(key: Ref, crew: Crew, inquiry: Inquiry) -> Decision | None:
+    """Look, ask and answer until the core plans, and look anew when something changes meanwhile; None if it is gone."""
+    began: float | None = None
+    while (looked := await crew.look(key)) is not None:
+        fresh, site = looked
+        began = fresh.now if began is None else began
+        known: Known | None = await inquiry.resume(fresh, site)
+        while known is not None:
+            match decide(known):
+                case Plan() as plan:
+                    return Decision(known, site, plan, began)
+                case Ask((question, *_)):
+                    known = await inquiry.find_out(known, site, question)
+    return None
 
 
-async def carry_out(known: Known, plan: Plan, site: Site, crew: Crew) -> None:
+async def carry_out(decision: Decision, crew: Crew) -> None:
     """Act, then record, then tell: a crash between two lines is repaired by the next reconcile."""
-    await shielded(_act_record_tell(known, plan, site, crew), WRITE_TIME)
+    await shielded(_act_record_tell(decision, crew), WRITE_TIME)
 
 
-async def _act_record_tell(known: Known, plan: Plan, site: Site, crew: Crew) -> None:
+async def _act_record_tell(decision: Decision, crew: Crew) -> None:
+    known, plan = decision.known, decision.plan
     for action in plan.actions:
-        await crew.perform(site, plan, action)
-    await crew.record(known, plan)
+        await crew.perform(decision.site, plan, action)
+    await crew.record(known, plan, decision.began)
     crew.tell(known, plan)  # an operator that is told to stop in between still hands over the news of what it recorded
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
 
-from gradatim.api.canary import Canary
+from gradatim.api.canary import Canary, CanarySpec
 from gradatim.core import names
 from gradatim.core.settings import Settings
 from gradatim.core.verdict import Traits
@@ -64,6 +64,8 @@ class Providers(msgspec.Struct, frozen=True):
 
 
 Basis: TypeAlias = tuple[int | bool | str, ...]
+Subject: TypeAlias = tuple[str, CanarySpec, str, Mapping[str, str] | None]
+"""UID and spec of a Canary, revision and configs of its target."""
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -105,6 +107,12 @@ class Site:
         if facts is None:
             return Scene(self.canary, self.settings)
         return Scene(self.canary, self.settings, facts.label, facts.value, facts.ports)
+
+    @property
+    def subject(self) -> Subject:
+        """What hooks and metrics are asked about; what they say about another one is no answer."""
+        canary, facts = self.canary, self.facts
+        return canary.uid, canary.spec, facts.revision if facts else "", facts.configs if facts else None
 
     async def look(self) -> None:
         """See everything that any provider wants to see: first the workload, which says how its pods are told apart."""

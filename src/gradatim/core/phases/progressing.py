@@ -23,8 +23,10 @@ from gradatim.core.strategy import Strategy, strategy_of
 from gradatim.core.timing import interval, overdue
 from gradatim.core.verdict import (
     CanaryReady,
+    HookSays,
     Introduce,
     Known,
+    Measure,
     Plan,
     PrimaryReady,
     Settled,
@@ -146,7 +148,7 @@ def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
         return None
     if not known.canary.spec.skip_analysis:
         primary = known.get(PrimaryReady())
-        if isinstance(primary, Waiting | Absent):
+        if isinstance(primary, Waiting | Absent) and not _mid_check(known):
             return _await(known, primary)
     if not seen.running:  # without pods it would count as ready
         scaled = news.repaired((f"{known.canary.kind} {known.canary.target} (replicas)",))
@@ -160,7 +162,20 @@ def _workloads(known: Known, seen: TargetSeen) -> Plan | None:
         expected.repair(known)
     if _has_traffic(known) and _lost(known):
         return _withdraw(known, canary)
-    return _await(known, canary)
+    return None if _mid_check(known) else _await(known, canary)
+
+
+def _mid_check(known: Known) -> bool:
+    """Whether a check of this tick is under way, and pods of both sides are there to go on with.
+
+    An autoscaler adds pods under the very load test that is waited for: breaking off would begin it again and again.
+    """
+    match known.asking:
+        case HookSays(index):
+            checks = known.canary.spec.analysis.webhooks[index].kind != "rollback"
+        case other:
+            checks = isinstance(other, Measure)
+    return checks and (serving := known.get(WhoServes())).primary and serving.canary
 
 
 def _await(known: Known, state: Waiting | Absent) -> Plan:

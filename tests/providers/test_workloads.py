@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -228,14 +227,3 @@ def _is_new(stage: Stage, ref: Ref) -> bool:
 
 def _unix(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-def test_the_decision_on_weaknesses_names_cases_that_exist() -> None:
-    """Every weakness that is answered by a case in a vector file names it as it is called."""
-    text = (vectors.VECTORS.parents[1] / "docs" / "decisions" / "0011-workload-weaknesses.md").read_text()
-    scalers = {path.stem: vectors.read(path)["cases"] for path in (vectors.VECTORS / "scalers").glob("*.yaml")}
-    known = {f"{stem}: {case['name']}" for stem, cases in scalers.items() for case in cases}
-    known |= {f"{stem}: {case.name}" for stem, case in ROWS}
-    named = set(re.findall(r"`((?:deployment|daemonset|service|knative|hpa|keda): [^`]+)`", text))
-    assert named - known == set()
-    assert len(named) > 40

@@ -201,9 +201,9 @@ def test_with_a_step_weight_the_same_canary_shifts_by_percentages(walk: Walk) ->
 
 
 def test_prometheus_is_asked_at_the_address_of_the_template(walk: Walk) -> None:
-    """A ratio without errors has no value; then the operator asks for the number of all requests, and goes on."""
+    """A ratio without errors has no value; then the operator asks for all requests and for errors, and goes on."""
     assert walk.servers == {"flagger-prometheus.ingress-nginx:9090"}
     everything = 'sum(rate(nginx_ingress_controller_requests{namespace="test",service="hello-v1"}[5s]))'
     errors = everything.replace("{", '{status=~"5.*|4.*",')
     folded = {" ".join(query.split()) for query in walk.queries}
-    assert folded == {f"{errors} / {everything} * 100", everything}
+    assert folded == {f"{errors} / {everything} * 100", everything, errors}

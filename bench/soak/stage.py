@@ -58,6 +58,7 @@ class Operator:
         self._server = cluster.server
         self._stack = AsyncExitStack()
         self._process: asyncio.subprocess.Process
+        self._changing = asyncio.Lock()
 
     async def __aenter__(self) -> Operator:
         self._process = await self._stack.enter_async_context(self._make())
@@ -68,11 +69,12 @@ class Operator:
 
     async def kill(self) -> None:
         """As a lost machine does; another one begins at once."""
-        self._process.kill()
-        with contextlib.suppress(Exception):
-            await self._stack.aclose()
-        self._stack = AsyncExitStack()
-        self._process = await self._stack.enter_async_context(self._make())
+        async with self._changing:
+            self._process.kill()
+            with contextlib.suppress(Exception):
+                await self._stack.aclose()
+            self._stack = AsyncExitStack()
+            self._process = await self._stack.enter_async_context(self._make())
 
     async def kill_at_write(self, number: int) -> None:
         """The same in the moment in which it sends its so-manieth write from now on: it never gets the answer."""
@@ -93,7 +95,12 @@ class Operator:
             await reached.wait()
         finally:
             self._server.faults.remove(fault)
-        await self.kill()
+        another = asyncio.create_task(self.kill())
+        try:
+            await asyncio.shield(another)
+        except asyncio.CancelledError:  # nobody waits for it any more, but without an operator nothing goes on
+            await another
+            raise
 
 
 class Stage:

@@ -37,7 +37,7 @@ def timestamp(now: float) -> str:
 def seconds(text: str) -> float | None:
     """Unix seconds of a timestamp; None for what is none."""
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         return None
 

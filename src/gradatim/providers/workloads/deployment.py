@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from gradatim.api.canary import Canary
 from gradatim.api.status import Phase
+from gradatim.core.conditions import seconds
 from gradatim.core.problems import Problem
 from gradatim.core.readiness import Absent, Readiness, Ready, Rollout, Stuck, Waiting, judge_rollout
 from gradatim.core.settings import Settings
@@ -15,7 +16,6 @@ from gradatim.ports.workload import Facts, Patch, WorkloadKind
 from gradatim.providers import promoted, scheduling
 from gradatim.providers.absence import get_error
 from gradatim.providers.manifests import at, items, mapping, number, text, whole
-from gradatim.providers.moments import unix
 from gradatim.providers.pod_targets import PodTarget
 
 _PODS = PodTarget(
@@ -133,7 +133,7 @@ def _scaled(scene: Scene, replicas: int) -> Patch:
 def _copied(canary: Canary) -> float | None:
     """When the primary got its last template, while that is what is waited for."""
     waits = canary.status.phase in (Phase.INITIALIZING, Phase.PROMOTING, Phase.FINALISING)
-    return unix(canary.status.last_transition_time) if waits else None
+    return seconds(canary.status.last_transition_time) if waits else None
 
 
 def _rollout(deployment: Manifest, begun: float | None) -> Rollout:
@@ -162,7 +162,7 @@ def _unavailable_since(available: Mapping[str, str] | None, begun: float | None)
     if available is None or available.get("status") != "False":
         return None
     lacking = available.get("reason") == "MinimumReplicasUnavailable"
-    since = unix(available.get("lastUpdateTime", "")) if lacking else None
+    since = seconds(available.get("lastUpdateTime", "")) if lacking else None
     return since if since is None or begun is None else max(since, begun)
 
 
